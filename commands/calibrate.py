@@ -1,6 +1,7 @@
 """`twopass calibrate`: what scores mean on judged queries, and thresholds on them."""
 
 import dataclasses
+import importlib.util
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,7 +98,7 @@ def calibrate(
         int, typer.Option("-k", min=1, max=2048, help="How many candidates are found and scored.")
     ] = 50,
     max_queries: Annotated[
-        int | None, typer.Option(help="Use only this many queries; unset: all.")
+        int | None, typer.Option(min=1, help="Use only this many queries; unset: all.")
     ] = None,
     picture: Annotated[
         Path | None,
@@ -137,11 +138,19 @@ def calibrate(
         exit_with("--precision, --recall: give one of them", USAGE)
     if as_min_score and not save:
         exit_with("--as-min-score: says what --save stores; give both", USAGE)
+    has_pairs = is_of_pairs(judgements)
+    if save:
+        is_chosen = precision is not None or recall is not None
+        problem = _why_not_saved(has_pairs, reranker, is_chosen, as_min_score)
+        if problem:
+            exit_with(f"--save: {problem}", USAGE)
+    if picture is not None and importlib.util.find_spec("matplotlib") is None:
+        exit_with(f"matplotlib is not installed: {how_to_install('bench')}")
     wanted = Wanted(precision=precision, recall=recall, unit=of, sure=sure)
     with ExitStack() as stack:
         found: Collection | None = None
         client: Client | None = None
-        if is_of_pairs(judgements):
+        if has_pairs:
             pairs = scored_pairs(judgements, reranker, target)
             name = judgements.name
         else:
@@ -170,6 +179,25 @@ def calibrate(
                 )
         if save:
             _save(report, client, found, reranker, as_min_score=as_min_score)
+
+
+def _why_not_saved(
+    has_pairs: bool, reranker: str | None, is_chosen: bool, as_min_score: bool
+) -> str:
+    """Why nothing that may be found could be stored; "" where it can be."""
+    if not has_pairs and not is_chosen:
+        return (
+            "a collection keeps a threshold, and no calibration of its own: give --precision or "
+            "--recall"
+        )
+    if has_pairs and not (reranker and Path(reranker).is_dir()):
+        return (
+            "with a file of pairs, --reranker must be a model's folder, which the calibration is "
+            "written into"
+        )
+    if has_pairs and as_min_score:
+        return "--as-min-score is for collections; a model's folder keeps an answer threshold"
+    return ""
 
 
 def _dataset(judgements: Path, collection: str, max_queries: int | None) -> Dataset:
@@ -223,10 +251,8 @@ def _other_way(pairs: JudgedPairs, unjudged: Unjudged) -> str:
 
 
 def _draw(name: str, report: CalibrationReport, file: Path) -> None:
-    try:
-        from twopass.evaluation.calibration.picture import save_picture
-    except ImportError:
-        exit_with(f"matplotlib is not installed: {how_to_install('bench')}")
+    from twopass.evaluation.calibration.picture import save_picture  # the extra's packages
+
     try:
         save_picture([(name, report)], f"{name}: scores on judged queries", file)
     except (OSError, ValueError) as error:
@@ -243,21 +269,18 @@ def _save(
 ) -> None:
     chosen_by = f"twopass calibrate, {report.num_queries:,} judged queries, {_today()}"
     if client is None or collection is None:
-        folder = Path(reranker or "")
-        if not reranker or not folder.is_dir():
+        if report.a <= 0:
             exit_with(
-                "--save: with a file of pairs, --reranker must be a model's folder, which the "
-                "calibration is written into",
-                USAGE,
+                f"--save: a is {report.a:.4g}: the relevant pairs have no greater logits than the "
+                "others, and scores would fall as logits rise. Nothing was written"
             )
-        file = write_calibration(folder, report.a, report.b, report.calibrated_threshold())
+        file = write_calibration(
+            Path(reranker or ""), report.a, report.b, report.calibrated_threshold()
+        )
         say_beside(f"written into {file}; servers read it when they start")
         return
     if report.threshold is None:
-        exit_with(
-            "--save: no threshold was chosen, and a collection keeps no calibration of its own: "
-            "give --precision or --recall that is reached"
-        )
+        exit_with("--save: no threshold reaches what was asked for, so nothing was stored")
     problem = collection.search_defaults_problem
     before = (not problem and collection.search_defaults) or SearchDefaults()
     if reranker is not None and reranker != before.reranker:

@@ -79,7 +79,7 @@ def pairs_of_answers(
 
     Args:
         answers: Answers of searches with a second pass, by query id.
-        qrels: For each query id, grades by document id; 0 means judged irrelevant.
+        qrels: For each query id, grades by document id; 0 and less mean judged irrelevant.
         unjudged: What hits count as that have no grade.
     """
     rows: list[tuple[float, float, bool, int, bool]] = []
@@ -94,7 +94,8 @@ def pairs_of_answers(
             num_unjudged += grade is None
             if grade is None and unjudged is Unjudged.LEAVE_OUT:
                 continue
-            rows.append((hit.logit, hit.score, bool(grade), number, held_out))
+            relevant = grade is not None and grade > 0  # below 0 is junk, as TREC judges it
+            rows.append((hit.logit, hit.score, relevant, number, held_out))
     return _pairs(rows, len(answers), num_unjudged)
 
 

@@ -110,8 +110,8 @@ def calibrated(pairs: JudgedPairs, wanted: Wanted) -> CalibrationReport:
         TooFewJudgementsError: A half has too few relevant or irrelevant pairs.
     """
     fitted_on, judged_on = pairs.halves
-    for half in (fitted_on, judged_on):
-        _ensure_enough(half)
+    _ensure_enough(fitted_on, "choose on")
+    _ensure_enough(judged_on, "judge on")
     a, b = platt(fitted_on.logits, fitted_on.relevant)
     threshold = chosen(fitted_on, wanted)
     return CalibrationReport(
@@ -154,12 +154,12 @@ def _of_any_shape(fitted_on: JudgedPairs, judged_on: JudgedPairs) -> Reliability
     return _measured(judged_on, np.interp(judged_on.logits, places, probabilities))
 
 
-def _ensure_enough(half: JudgedPairs) -> None:
+def _ensure_enough(half: JudgedPairs, use: str) -> None:
     num_relevant = int(half.relevant.sum())
     num_others = len(half) - num_relevant
     if min(num_relevant, num_others) < MIN_OF_EACH:
-        name = "the half to judge on" if half.in_held_out.any() else "the half to choose on"
         raise TooFewJudgementsError(
-            f"{name} has {num_relevant:,} relevant and {num_others:,} irrelevant judged hits, at "
-            f"least {MIN_OF_EACH} of each are needed in either half; judge more, both kinds"
+            f"the half to {use} has {num_relevant:,} relevant and {num_others:,} irrelevant judged "
+            f"hits, at least {MIN_OF_EACH} of each are needed in either half; judge more, both "
+            "kinds"
         )

@@ -162,12 +162,54 @@ def test_pairs_calibrate_a_reranker_in_its_folder(tmp_path):
         (("--precision", "0.9", "--recall", "0.9"), "give one of them"),
         (("--precision", "1.5"), "1.5"),
         (("--precision", "0.9", "--as-min-score"), "--save"),
+        (("--save",), "give --precision or --recall"),
+        (("--max-queries", "0"), "0"),
     ],
 )
 def test_what_can_not_be_meant_is_refused(judged, arguments, problem):
     ended = invoke("calibrate", str(judged), *arguments)
     assert ended.exit_code == 2
     assert problem in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--save",), "--reranker must be a model's folder"),
+        (("--save", "--reranker", RERANKER), "--reranker must be a model's folder"),
+        (("--precision", "0.9", "--save", "--as-min-score"), "is for collections"),
+    ],
+)
+def test_what_pairs_can_not_be_saved_as_is_refused_before_they_are_scored(
+    tmp_path, arguments, problem
+):
+    """No server runs here that could score them."""
+    folder = tmp_path / "reranker"
+    folder.mkdir()
+    file = tmp_path / "pairs.jsonl"
+    file.write_text(json.dumps({"query": "q", "passage": "p", "relevant": 1}) + "\n")
+    if "--as-min-score" in arguments:
+        arguments = (*arguments, "--reranker", str(folder))
+    ended = invoke("calibrate", str(file), *arguments)
+    assert ended.exit_code == 2
+    assert problem in " ".join(ended.stderr.split())
+
+
+def test_a_calibration_by_which_scores_fall_as_logits_rise_is_not_written(tmp_path):
+    folder = tmp_path / "reranker"
+    shutil.copytree(open_model(RERANKER).path, folder)
+    before = (folder / "twopass.json").read_bytes()
+    file = tmp_path / "pairs.jsonl"
+    texts = list(FACTS.values())
+    with file.open("w") as lines:
+        for number, (document, query) in enumerate(QUESTIONS):
+            for passage in (FACTS[document], texts[number % 12]):
+                row = {"query": query, "passage": passage, "relevant": passage != FACTS[document]}
+                lines.write(json.dumps(row) + "\n")
+    ended = invoke("calibrate", str(file), "--reranker", str(folder), "--save")
+    assert ended.exit_code == 1
+    assert "scores would fall as logits rise" in " ".join(ended.stderr.split())
+    assert (folder / "twopass.json").read_bytes() == before
 
 
 def test_a_bad_line_of_pairs_is_named(tmp_path):
