@@ -19,15 +19,21 @@ from twopass.commands.terminal.sentences import say_beside
 from twopass.engines.installing import how_to_install
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, load_dataset
 from twopass.evaluation.judgements import load_judgements
-from twopass.evaluation.runs import Answers, EvaluationError, index_dataset, search_dataset
-from twopass.server.config import ServerConfig
+from twopass.evaluation.runs import (
+    Answers,
+    EvaluationError,
+    ensure_apart,
+    index_dataset,
+    room_for,
+    search_dataset,
+)
 from twopass.server.local import COMPUTES_ALL, LocalServer, LocalServerError
 
 Folders = Annotated[
     list[Path], typer.Argument(help="Test collections in BEIR form: corpus, queries, qrels.tsv.")
 ]
 MaxQueries = Annotated[
-    int | None, typer.Option(help="Use only this many queries of each; unset: all.")
+    int | None, typer.Option(min=1, help="Use only this many queries of each; unset: all.")
 ]
 KeptData = Annotated[
     Path | None,
@@ -152,6 +158,7 @@ def load_datasets(
         part: Which part of the judged queries to take.
     """
     try:
+        ensure_apart(folders)
         return [load_dataset(folder, max_queries, part) for folder in folders]
     except DatasetError as error:
         exit_with(error)
@@ -170,31 +177,30 @@ def load_judged(
     Queries without a relevant document are left out, and counted on stderr.
 
     Args:
-        files: The files.
+        files: The files; none are no datasets.
         collection: Stands for the collection of every line; "" for each line's own.
         max_queries: Most queries of each collection to take; None for all.
         part: Which part of the judged queries to take.
         without_relevant: Whether those are taken too.
     """
-    datasets: list[Dataset] = []
-    for file in files:
-        try:
-            judged = load_judgements(
-                file,
-                collection=collection,
-                max_queries=max_queries,
-                part=part,
-                without_relevant=without_relevant,
-            )
-        except DatasetError as error:
-            exit_with(error)
-        if num_left_out := judged.num_without_relevant:
-            say_beside(
-                f"{file}: left out for want of a document that is judged relevant: "
-                f"{num_left_out:,} of the queries"
-            )
-        datasets += judged.datasets
-    return datasets
+    if not files:
+        return []
+    try:
+        judged = load_judgements(
+            *files,
+            collection=collection,
+            max_queries=max_queries,
+            part=part,
+            without_relevant=without_relevant,
+        )
+    except DatasetError as error:
+        exit_with(error)
+    if num_left_out := judged.num_without_relevant:
+        say_beside(
+            f"{', '.join(map(str, files))}: left out for want of a document that is judged "
+            f"relevant: {num_left_out:,} of the queries"
+        )
+    return list(judged.datasets)
 
 
 def _need_measures() -> None:
@@ -204,6 +210,4 @@ def _need_measures() -> None:
 
 def room_for_queries(datasets: Sequence[Dataset]) -> tuple[str, ...]:
     """Flags of a server that takes every query of some test collections, however long."""
-    texts = (query for dataset in datasets for query in dataset.queries.values())
-    longest = max((len(text.encode()) for text in texts), default=0)
-    return "--max-query-bytes", str(max(longest, ServerConfig().max_query_bytes))
+    return room_for(query for dataset in datasets for query in dataset.queries.values())

@@ -4,7 +4,9 @@ import csv
 import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -66,7 +68,7 @@ def load_dataset(folder: Path, max_queries: int | None = None, part: Part = Part
     _check_folder(folder)
     documents = tuple(
         Document(id=row["_id"], title=row.get("title") or "", text=row.get("text") or "")
-        for row in _rows(folder, "corpus.jsonl")
+        for row in _rows(folder, "corpus.jsonl", "_id")
     )
     queries, qrels = _judged_queries(folder, max_queries, part)
     return Dataset(folder.name, documents, queries, qrels)
@@ -103,7 +105,7 @@ def _judged_queries(
     qrels = _qrels(folder)
     judged = {
         row["_id"]: row["text"]
-        for row in _rows(folder, "queries.jsonl")
+        for row in _rows(folder, "queries.jsonl", "_id", "text")
         if row["_id"] in qrels and part.has(row["_id"])
     }
     queries = dict(list(judged.items())[:max_queries])
@@ -113,19 +115,24 @@ def _judged_queries(
     return queries, {q: qrels[q] for q in queries}
 
 
-def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
+def _rows(folder: Path, name: str, *texts: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file, each with some fields that hold texts."""
     file = next((f for f in (folder / name, folder / f"{name}.gz") if f.is_file()), None)
     if file is None:
         raise DatasetError(f"{folder}: neither {name} nor {name}.gz is there")
-    with open_text(file) as lines:
+    with _readable(file), open_text(file) as lines:
         for number, line in enumerate(lines, 1):
             try:
                 row = json.loads(line)
-                row["_id"]
+                has_texts = all(isinstance(row[field], str) for field in texts)
             except (ValueError, KeyError, TypeError) as error:
                 raise DatasetError(
-                    f"{file}:{number}: not a JSON object with an _id ({error!r})"
+                    f"{file}:{number}: not a JSON object with {' and '.join(texts)} ({error!r})"
                 ) from error
+            if not has_texts:
+                raise DatasetError(
+                    f"{file}:{number}: {' and '.join(texts)} must be texts: {line:.80}"
+                )
             yield row
 
 
@@ -136,17 +143,26 @@ def open_text(file: Path) -> IO[str]:
     return file.open(encoding="utf-8")
 
 
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Names the file that can't be read in a block, whatever is wrong with it."""
+    try:
+        yield
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error) as error:
+        raise DatasetError(f"{file}: can't be read ({error})") from error
+
+
 def _qrels(folder: Path) -> dict[str, dict[str, int]]:
     candidates = (folder / "qrels.tsv", folder / "qrels" / "test.tsv")
     file = next((f for f in candidates if f.is_file()), None)
     if file is None:
         raise DatasetError(f"{folder}: neither qrels.tsv nor qrels/test.tsv is there")
     qrels: dict[str, dict[str, int]] = {}
-    with file.open(encoding="utf-8", newline="") as lines:
+    with _readable(file), file.open(encoding="utf-8", newline="") as lines:
         for row in csv.DictReader(lines, delimiter="\t"):
             try:
                 qrels.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
-            except (KeyError, ValueError) as error:
+            except (KeyError, ValueError, TypeError) as error:  # a short row has None
                 raise DatasetError(
                     f"{file}: a row is not query-id, corpus-id, score ({error!r})"
                 ) from error

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from twopass.evaluation.datasets import Dataset, DatasetError, Part, open_text
@@ -13,7 +14,7 @@ _FORM = '{"collection": "docs", "query": "a question", "judgements": {"id of a d
 
 @dataclass(frozen=True, slots=True)
 class JudgedQueries:
-    """What a file of judgements says.
+    """What files of judgements say.
 
     Attributes:
         datasets: One for each collection, without its documents, which the server has.
@@ -33,21 +34,20 @@ class _Line:
 
 
 def load_judgements(
-    file: Path,
-    *,
+    *files: Path,
     collection: str = "",
     max_queries: int | None = None,
     part: Part = Part.ALL,
     without_relevant: bool = False,
 ) -> JudgedQueries:
-    """Reads a file of JSON lines, each with `collection`, `query` and `judgements`: grades by id.
+    """Reads JSON lines, each with `collection`, `query` and `judgements`: grades by id.
 
     A grade of 0 is a document that was judged irrelevant. Lines of one query of a collection are
-    one query, of whose grades of a document the last counts. A query's id is a digest of its text,
-    so that it is in the same part however the file grows.
+    one query, of whose grades of a document the last counts, in whichever of the files they are. A
+    query's id is a digest of its text, so that it is in the same part however the files grow.
 
     Args:
-        file: The file; decompressed where its name ends in .gz.
+        files: The files, at least one; decompressed where a name ends in .gz.
         collection: Stands for the collection of every line; "" for each line's own.
         max_queries: Most queries of each collection to take, the first of the part; None for all.
         part: Which part of the judged queries to take.
@@ -55,11 +55,11 @@ def load_judgements(
             no order of theirs is better than another, but a threshold is to refuse them.
 
     Raises:
-        DatasetError: The file is missing or malformed, or no query of the part has a relevant
+        DatasetError: A file is missing or malformed, or no query of the part has a relevant
             document.
     """
     grades_of: dict[str, dict[str, dict[str, int]]] = {}
-    for line in _lines(file, collection):
+    for line in chain.from_iterable(_lines(file, collection) for file in files):
         grades_of.setdefault(line.collection, {}).setdefault(line.query, {}).update(line.grades)
     num_without = 0
     datasets = []
@@ -78,8 +78,8 @@ def load_judgements(
     if not datasets:
         of_part = "" if part is Part.ALL else f" of the part {part}"
         raise DatasetError(
-            f"{file}: {_nothing(grades_of, without_relevant)}{of_part}; judge some on the page /ui "
-            "and save them again"
+            f"{', '.join(map(str, files))}: {_nothing(grades_of, without_relevant)}{of_part}; "
+            "judge some on the page /ui and save them again"
         )
     return JudgedQueries(tuple(datasets), num_without)
 

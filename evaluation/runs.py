@@ -1,6 +1,6 @@
 """Runs a test collection through a real server."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from twopass.client import (
     SearchResult,
     document_ids,
 )
-from twopass.evaluation.datasets import Dataset
+from twopass.evaluation.datasets import Dataset, DatasetError
+from twopass.server.config import ServerConfig
 
 Answers: TypeAlias = Mapping[str, SearchResult]
 """Answers of the server, by query id."""
@@ -32,6 +33,28 @@ class EvaluationError(Exception):
     """The server did not run what is to be measured, such as the second pass."""
 
 
+def room_for(queries: Iterable[str]) -> tuple[str, ...]:
+    """Flags of a server that takes every one of these queries, however long."""
+    longest = max((len(query.encode()) for query in queries), default=0)
+    return "--max-query-bytes", str(max(longest, ServerConfig().max_query_bytes))
+
+
+def ensure_apart(folders: Sequence[Path]) -> None:
+    """Makes sure that each test collection gets a collection, and a row of figures, of its own.
+
+    Raises:
+        DatasetError: Two folders are named alike.
+    """
+    first_of: dict[str, Path] = {}
+    for folder in folders:
+        first = first_of.setdefault(_collection_of(folder.name), folder)
+        if first is not folder:
+            raise DatasetError(
+                f"{folder}: test collections are known by the names of their folders, and "
+                f"{first} has this one too; rename one of them, or measure one after the other"
+            )
+
+
 def index_dataset(client: Client, dataset: Dataset, advance: Advance, *, language: str = "") -> str:
     """Indexes a corpus into its own collection, unless an earlier run did.
 
@@ -44,7 +67,7 @@ def index_dataset(client: Client, dataset: Dataset, advance: Advance, *, languag
     Returns:
         The collection's name.
     """
-    name = "eval-" + "".join(c if c.isalnum() else "-" for c in dataset.name.lower())
+    name = _collection_of(dataset.name)
     if language:
         name += f"-{language}"
     try:
@@ -61,6 +84,10 @@ def index_dataset(client: Client, dataset: Dataset, advance: Advance, *, languag
         on_progress=lambda done: advance(done.num_documents),
     )
     return name
+
+
+def _collection_of(name: str) -> str:
+    return "eval-" + "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
 def search_dataset(
@@ -149,10 +176,11 @@ def search_beyond(
 def write_run(file: Path, answers: Answers, name: str) -> None:
     """Writes the orders of the answers as a TREC run: query, Q0, document, rank, score, name.
 
-    Scores only repeat the ranks, since a blended order follows no single score.
+    Scores only repeat the ranks, since a blended order follows no single score: by them, not by the
+    ranks, do programs order what they read.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8") as lines:
         for query, result in answers.items():
             for rank, hit in enumerate(result.hits, 1):
-                lines.write(f"{query} Q0 {hit.id} {rank} {1 / rank:.6f} {name}\n")
+                lines.write(f"{query} Q0 {hit.id} {rank} {len(result.hits) - rank + 1} {name}\n")

@@ -59,11 +59,18 @@ def test_each_query_is_in_one_half_whatever_the_others_are(folder):
         ("queries.jsonl", "nonsense\n", "queries.jsonl:1"),
         ("queries.jsonl", '{"text": "no id"}\n', "_id"),
         ("queries.jsonl", '{"_id": "9", "text": "unjudged"}\n', "no query"),
+        ("queries.jsonl", '{"_id": "1"}\n', "queries.jsonl:1: .*text"),
+        ("queries.jsonl", '{"_id": 1, "text": "one"}\n', "queries.jsonl:1: _id and text must be"),
+        ("queries.jsonl", b"\xff\n", "queries.jsonl: can't be read"),
+        ("corpus.jsonl", '{"_id": 7, "text": "x"}\n', "corpus.jsonl:1: _id must be"),
+        ("corpus.jsonl.gz", b"no gzip", r"corpus\.jsonl\.gz: can't be read"),
+        ("corpus.jsonl.gz", gzip.compress(b'{"_id": "a"}\n' * 99)[:-9], "can't be read"),
         ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta\tgood\n", "qrels.tsv"),
+        ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta\n", "qrels.tsv: a row is not"),
     ],
 )
 def test_a_malformed_file_is_named(folder, file, content, reason):
-    (folder / file).write_text(content)
+    (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DatasetError, match=reason):
         load_dataset(folder)
 

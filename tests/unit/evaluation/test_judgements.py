@@ -56,6 +56,18 @@ def test_queries_without_a_relevant_document_are_left_out_and_counted(written):
     assert judged.num_without_relevant == 2
 
 
+def test_files_of_one_collection_are_one_dataset_and_the_last_grade_counts(written):
+    first = written(line(a=1, b=1), line("salt", c=0))
+    first = first.rename(first.with_name("first.jsonl"))
+    second = written(line(b=0), line("sea", d=1), line("salt", c=1), line(collection="code", f=1))
+    judged = load_judgements(first, second)
+    docs, code = judged.datasets
+    assert (docs.name, code.name, judged.num_without_relevant) == ("docs", "code", 0)
+    by_text = {docs.queries[query]: grades for query, grades in docs.qrels.items()}
+    assert by_text == {"sky": {"a": 1, "b": 0}, "salt": {"c": 1}, "sea": {"d": 1}}
+    assert len(load_judgements(first, second, max_queries=2).datasets[0].queries) == 2
+
+
 def test_a_query_stays_in_its_half_when_others_are_judged(written):
     queries = [f"question {number}" for number in range(40)]
     halves = {
