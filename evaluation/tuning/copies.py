@@ -1,12 +1,14 @@
 """Collections beside the one that is tuned, for as long as they are needed."""
 
+import math
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 
-from twopass.client import Chunking, Client, Collection, Document, TwopassError
+from twopass.client import Chunking, Client, Collection, Document, NotFoundError, TwopassError
+from twopass.evaluation.runs import EvaluationError
 from twopass.evaluation.tuning.reading import Bar
 
 _AT_ONCE = 64
@@ -36,6 +38,9 @@ def copied(
 
     Yields:
         Its name.
+
+    Raises:
+        EvaluationError: It could not be deleted; says how to.
     """
     name = f"{described.name[:40]}-tune-{secrets.token_hex(4)}"
     schema = replace(described.schema, encoder_revision="", index_kind="")
@@ -56,5 +61,12 @@ def copied(
                 advance(len(some))
         yield name
     finally:
-        with suppress(TwopassError):
-            client.delete_collection(name)
+        try:
+            client.delete_collection(name, timeout=math.inf)
+        except NotFoundError:  # somebody has deleted it already
+            pass
+        except TwopassError as error:
+            raise EvaluationError(
+                f"{name}: this copy could not be deleted ({error}); do it yourself, by "
+                f"`twopass collections delete {name}`"
+            ) from error
