@@ -11,9 +11,9 @@ from twopass.commands.terminal.tables import Table, figures, names
 from twopass.evaluation.comparison import Difference
 from twopass.evaluation.gates import Check
 from twopass.evaluation.measures import Evaluation, Quality, mean_quality
+from twopass.evaluation.significance import LEVEL
 
 _MEAN = "mean"
-_LEVEL = 0.05
 
 
 class Measure(StrEnum):
@@ -162,7 +162,7 @@ def _cells(
 
     def marked(quality: Quality) -> str:
         text = f"{getattr(quality, measure):.3f}"
-        if dense is None or quality.p_value(dense) >= _LEVEL:
+        if dense is None or quality.p_value(dense) >= LEVEL:
             return text + " "
         return text + ("▲" if quality.ndcg > dense.ndcg else "▼")
 

@@ -67,12 +67,15 @@ class KindsQuality:
     def differences(self, before: "KindsQuality") -> list[Difference]:
         """How it differs from another way on each set, on each kind, and on both."""
         return [
-            *(_difference(name, before.sets[name], after) for name, after in self.sets.items()),
             *(
-                _difference(f"mean, {kind}", before.kinds[kind], after)
+                Difference.between(name, before.sets[name], after)
+                for name, after in self.sets.items()
+            ),
+            *(
+                Difference.between(f"mean, {kind}", before.kinds[kind], after)
                 for kind, after in self.kinds.items()
             ),
-            _difference("mean of kinds", before.both, self.both),
+            Difference.between("mean of kinds", before.both, self.both),
         ]
 
 
@@ -139,10 +142,6 @@ def _quality(sets: Sequence[ReadSet], orders: Sequence[Orders], depth: int) -> K
     }
     both = mean_quality({str(kind): of_kind for kind, of_kind in kinds.items()})
     return KindsQuality(by_set, kinds, both)
-
-
-def _difference(name: str, before: Quality, after: Quality) -> Difference:
-    return Difference(name, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
 
 
 def _is_as_good(quality: Quality, best: Quality) -> bool:

@@ -35,6 +35,11 @@ class Difference:
     after: float
     p_value: float
 
+    @classmethod
+    def between(cls, dataset: str, before: Quality, after: Quality) -> "Difference":
+        """Compares two qualities of the same queries."""
+        return cls(dataset, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
+
 
 def read_evaluations(file: Path) -> list[Evaluation]:
     """Reads what `twopass eval --json` printed.
@@ -82,14 +87,10 @@ def differences(before: Mapping[str, Quality], after: Mapping[str, Quality]) -> 
             raise ComparisonError(f"{dataset}: measured on one side alone")
         if len({frozenset(quality.ndcg_of) for quality in pair if quality}) > 1:
             raise ComparisonError(f"{dataset}: measured on other queries on either side")
-    rows = [_difference(dataset, before[dataset], after[dataset]) for dataset in before]
+    rows = [Difference.between(dataset, before[dataset], after[dataset]) for dataset in before]
     if len(rows) > 1:
-        rows.append(_difference("mean", mean_quality(before), mean_quality(after)))
+        rows.append(Difference.between("mean", mean_quality(before), mean_quality(after)))
     return rows
-
-
-def _difference(dataset: str, before: Quality, after: Quality) -> Difference:
-    return Difference(dataset, len(before.ndcg_of), before.ndcg, after.ndcg, after.p_value(before))
 
 
 def ways_of(one: Evaluation) -> dict[str, Quality]:

@@ -12,10 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from twopass.evaluation.baseline import BaselineError, MeasuredSet
-from twopass.evaluation.significance import holm, randomization_test
-
-LEVEL = 0.05
-"""The p-value below which a difference is taken for more than chance."""
+from twopass.evaluation.significance import LEVEL, holm, randomization_test
 
 _LIMIT = re.compile(r"(?:(.+):)?([a-z]+)(?:@(\d+))?=(\S+)")
 _MEASURES = {"ndcg": "ndcg", "mrr": "mrr", "recall": "recall", "ap": "average_precision"}

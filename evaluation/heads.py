@@ -38,8 +38,8 @@ def head_quality(found: FirstPasses, alpha: float, depths: Sequence[int]) -> dic
             chosen = choose(fused, of_query.dense, of_query.lexical, k, share)
         answers = (found.dense[query], found.lexical[query])
         logits = {numbers[hit.id]: hit.logit or 0.0 for answer in answers for hit in answer.hits}
-        blend = max(answer.blend for answer in answers)  # 0 where a list found nothing
-        return [dataset.documents[key].id for key in _reranked(chosen, logits, depth, blend)]
+        keys = _reranked(chosen, logits, depth, answers[0].blend)
+        return [dataset.documents[key].id for key in keys]
 
     return {
         f"{name}, depth {depth}": ndcg(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from twopass.client import RetrieveMode
+from twopass.client import RerankStatus, RetrieveMode
 from twopass.evaluation.candidates import CandidateSets, candidates, reranked_order
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.runs import Answers
@@ -120,7 +120,8 @@ def evaluation(
     """
     sets = {query: candidates(result) for query, result in answers.items()}
     blend = next(iter(answers.values())).blend
-    is_reranked = any(result.num_reranked for result in answers.values())
+    # Also where no query found anything to rerank: every set has the same columns.
+    is_reranked = any(one.rerank_status is RerankStatus.COMPLETE for one in answers.values())
     k = max(depths)
 
     def reranked(depth: int, weight: float) -> Quality:

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.evaluation.calibration.fitting import platt, sigmoid
-
-_BINS = 15
+from twopass.evaluation.calibration.reliability import expected_calibration_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,3 @@ def fit(
         expected_calibration_error(sigmoid(held), truth),
         expected_calibration_error(sigmoid(a * held + b), truth),
     )
-
-
-def expected_calibration_error(
-    probabilities: NDArray[np.float64], is_relevant: NDArray[np.bool_]
-) -> float:
-    """Mean gap between predicted and true frequency, over 15 equal bins (Guo et al. 2017).
-
-    Args:
-        probabilities: float `[num_pairs]`, 0 to 1.
-        is_relevant: bool `[num_pairs]`.
-    """
-    bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
-    said = np.bincount(bins, probabilities, _BINS)
-    so = np.bincount(bins, is_relevant, _BINS)
-    return float(abs(said - so).sum() / len(probabilities))

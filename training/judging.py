@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base.sequences import Float32s
-from twopass.evaluation.significance import randomization_test
+from twopass.evaluation.significance import LEVEL, randomization_test
 from twopass.training.measuring import ndcg_by_query
-
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Verdict:
     @property
     def is_better(self) -> bool:
         """Whether the trained reranker is significantly better."""
-        return self.trained > self.rival and self.p_value < _LEVEL
+        return self.trained > self.rival and self.p_value < LEVEL
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-NUM_BINS = 15
+_NUM_BINS = 15
 _RESAMPLES = 1_000
 _TAIL = 2.5  # percent on either side: intervals are of 95 %
 
@@ -49,8 +49,7 @@ class Reliability:
     """How a probability does on judged pairs.
 
     Attributes:
-        error: Expected calibration error: the mean gap between what is said and what happens, over
-            15 equal bins, 0 to 1 (Guo et al. 2017).
+        error: As `expected_calibration_error` has it, 0 to 1.
         brier: Mean squared difference from 0 or 1, which also counts how well it tells them apart
             (Brier 1950).
         bins: The reliability curve, of bins that hold pairs.
@@ -59,6 +58,19 @@ class Reliability:
     error: Estimate
     brier: Estimate
     bins: tuple[Bin, ...]
+
+
+def expected_calibration_error(
+    probabilities: NDArray[np.float64], relevant: NDArray[np.bool_]
+) -> float:
+    """Mean gap between what is said and what happens, over 15 equal bins (Guo et al. 2017).
+
+    Args:
+        probabilities: float64 `[num_pairs]`, 0 to 1, at least one.
+        relevant: bool `[num_pairs]`.
+    """
+    gaps = np.bincount(_bins(probabilities), probabilities - relevant)
+    return float(abs(gaps).sum() / len(probabilities))
 
 
 def reliability(
@@ -71,8 +83,8 @@ def reliability(
         relevant: bool `[num_pairs]`.
         query: The number of each pair's query, int64 `[num_pairs]`.
     """
-    bins = np.minimum((probabilities * NUM_BINS).astype(np.int64), NUM_BINS - 1)
-    one_hot = bins[:, None] == np.arange(NUM_BINS)
+    bins = _bins(probabilities)
+    one_hot = bins[:, None] == np.arange(_NUM_BINS)
     facts = np.concatenate(
         [
             one_hot * (probabilities - relevant)[:, None],
@@ -82,7 +94,7 @@ def reliability(
     )
 
     def error(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = abs(sums[..., :NUM_BINS]).sum(-1) / sums[..., -1]
+        found: NDArray[np.float64] = abs(sums[..., :_NUM_BINS]).sum(-1) / sums[..., -1]
         return found
 
     def brier(sums: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,6 +113,10 @@ def reliability(
             for number in np.unique(bins)
         ),
     )
+
+
+def _bins(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.minimum((probabilities * _NUM_BINS).astype(np.int64), _NUM_BINS - 1)
 
 
 def estimated(

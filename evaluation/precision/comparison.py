@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from twopass._core import top_k
-from twopass.engines.base.sequences import Float32s
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import Orders, ndcg
+from twopass.evaluation.orders import kendall_tau
 from twopass.evaluation.precision.runs import Candidates, Logits, Run
 
 # With fewer queries, a single query that changes its order moves nDCG@10 by more than this.
@@ -95,18 +95,6 @@ def compare(dataset: Dataset, exact: Run, lower: Run) -> Comparison:
         largest_logit_difference=max(float(np.abs(a - b).max()) for a, b in logits),
         allowed=_ALLOWED_OF_MANY if is_large else _ALLOWED_OF_FEW,
     )
-
-
-def kendall_tau(a: Float32s, b: Float32s) -> float:
-    """Concordant less discordant pairs, of all pairs (Kendall 1938); 1 for fewer than two items.
-
-    Args:
-        a: Scores, float32 `[n]`.
-        b: Scores of the same items.
-    """
-    upper = np.triu_indices(len(a), 1)
-    signs = np.sign(a[:, None] - a)[upper] * np.sign(b[:, None] - b)[upper]
-    return float(signs.mean()) if len(signs) else 1.0
 
 
 def _reranked(candidates: Candidates, logits: Logits) -> Candidates:

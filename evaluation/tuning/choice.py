@@ -20,12 +20,11 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from twopass.evaluation.significance import best_of_many
+from twopass.evaluation.significance import LEVEL, best_of_many
 from twopass.evaluation.tuning.arithmetic import Qualities
 from twopass.evaluation.tuning.settings import Settings, fusion_name
 from twopass.index.fusion import ConvexFusion, Fusion
 
-LEVEL = 0.05
 MARGIN = 0.01
 """nDCG@10 that a cheaper way may be worse by, unless another margin is asked for."""
 # A way that saves less than a tenth of the time is not worth a change.

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.evaluation.datasets import Part
-from twopass.evaluation.significance import mean_interval, randomization_test
+from twopass.evaluation.significance import LEVEL, mean_interval, randomization_test
 from twopass.evaluation.tuning.arithmetic import CUTOFF, GridQuery, Qualities, order
-from twopass.evaluation.tuning.choice import LEVEL, Aim, Choice, Reason, choose_settings
+from twopass.evaluation.tuning.choice import Aim, Choice, Reason, choose_settings
 from twopass.evaluation.tuning.pace import Search, never_asked
 from twopass.evaluation.tuning.settings import Settings
 
@@ -109,7 +109,7 @@ def tried(
         check = Check.HALVES if len(every) >= ENOUGH_FOR_HALVES else Check.FOLDS
     if check is Check.HALVES:
         choosing = [n for n in every if Part.DEVELOPMENT.has(measured.queries[n])]
-        reporting = [n for n in every if n not in set(choosing)]
+        reporting = [n for n in every if Part.HELD_OUT.has(measured.queries[n])]
         if choosing and reporting:
             choice = chosen(choosing)
             after = measured.of(choice.settings)

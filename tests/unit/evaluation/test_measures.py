@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from twopass.client import SearchHit, SearchResult, Timings
+from twopass.client import RerankStatus, SearchHit, SearchResult, Timings
 from twopass.evaluation.datasets import Dataset
 from twopass.evaluation.measures import (
     Quality,
@@ -25,10 +25,12 @@ def hit(name, rank, score, logit=None, **scores):
     return SearchHit(**given | scores)
 
 
-def result(*hits, num_reranked=0, blend=0.0):
+def result(*hits, num_reranked=0, blend=0.0, rerank_status=None):
+    status = RerankStatus.COMPLETE if num_reranked else RerankStatus.DISABLED
     given = dict.fromkeys(SearchResult.__dataclass_fields__) | {
         "hits": hits,
         "num_reranked": num_reranked,
+        "rerank_status": rerank_status or status,
         "query_truncated": False,
         "blend": blend,
         "timings": Timings(**dict.fromkeys(Timings.__dataclass_fields__)),
@@ -103,6 +105,13 @@ def test_the_blend_is_the_servers():
         measured = evaluation(judged, "dense", answers, [2])
         assert measured.reranked[2].ndcg == pytest.approx(expected)
         assert measured.reranker.ndcg == pytest.approx(1 / math.log2(3))
+
+
+def test_where_nothing_is_found_both_passes_are_worth_nothing():
+    answers = {"q": result(rerank_status=RerankStatus.COMPLETE)}
+    measured = evaluation(dataset(q={"a": 1}), "lexical", answers, [2, 5])
+    assert {depth: of.ndcg for depth, of in measured.reranked.items()} == {2: 0.0, 5: 0.0}
+    assert measured.reranker.ndcg == 0.0
 
 
 def test_without_a_second_pass_there_is_nothing_to_measure_of_it():

@@ -25,3 +25,18 @@ def test_it_counts_what_counting_one_by_one_counts(first, second):
     alike = sum(1 if (first[i] < first[j]) == (second[i] < second[j]) else -1 for i, j in pairs)
     tau = kendall_tau(np.array(first, np.float32), np.array(second, np.float32))
     assert tau == pytest.approx(alike / len(pairs))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([], [], 1.0),
+        ([1.0], [5.0], 1.0),
+        ([1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4], 1.0),
+        ([1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0], -1.0),
+        ([1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 3.0, 4.0], 4 / 6),
+        ([1.0, 2.0], [3.0, 3.0], 0.0),
+    ],
+)
+def test_ties_count_for_neither_side_and_fewer_than_two_agree(a, b, expected):
+    assert kendall_tau(np.array(a, np.float32), np.array(b, np.float32)) == pytest.approx(expected)

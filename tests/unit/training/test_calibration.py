@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from twopass.training.calibration import expected_calibration_error, fit
+from twopass.evaluation.calibration.reliability import expected_calibration_error
+from twopass.training.calibration import fit
 
 
 def drawn(a: float, b: float, count: int, seed: int = 0):

@@ -11,7 +11,10 @@ from twopass.evaluation.calibration.pairs import (
     pairs_of_answers,
     pairs_of_rows,
 )
-from twopass.evaluation.calibration.reliability import reliability
+from twopass.evaluation.calibration.reliability import (
+    expected_calibration_error,
+    reliability,
+)
 from twopass.evaluation.calibration.report import (
     TooFewJudgementsError,
     Unit,
@@ -93,6 +96,14 @@ def test_probabilities_that_are_right_have_no_error_and_reversed_ones_have_much(
     assert sum(each.num_pairs for each in wrong.bins) == 100
 
 
+def test_the_error_with_an_interval_is_the_error():
+    rng = np.random.default_rng(0)
+    said, relevant = rng.random(500), rng.random(500) < 0.3
+    measured = reliability(said, relevant, np.arange(500) // 5).error
+    assert measured.value == pytest.approx(expected_calibration_error(said, relevant))
+    assert measured.low < measured.high
+
+
 def test_pairs_of_one_query_make_wider_intervals_than_pairs_of_many():
     rng = np.random.default_rng(0)
     relevant = np.repeat(rng.random(50) < 0.5, 20)
@@ -119,6 +130,19 @@ def test_hits_that_nobody_judged_are_left_out_or_irrelevant_and_counted():
     assert (left_out.relevant.tolist(), left_out.num_unjudged) == ([True, False], 1)
     irrelevant = pairs_of_answers(answers, qrels, Unjudged.IRRELEVANT)
     assert (irrelevant.relevant.tolist(), irrelevant.num_unjudged) == ([True, False, False], 1)
+
+
+def test_what_is_judged_worse_than_irrelevant_is_irrelevant():
+    answers = {"q": _Answer(_Hit("a", 1.0), _Hit("b", 0.5))}
+    junk = pairs_of_answers(answers, {"q": {"a": 1, "b": -2}}, Unjudged.LEAVE_OUT)
+    assert (junk.relevant.tolist(), junk.num_unjudged) == ([True, False], 0)
+
+
+@pytest.mark.parametrize(("half", "name"), [(False, "choose on"), (True, "judge on")])
+def test_the_half_that_has_too_few_is_named_although_it_has_none(half, name):
+    pairs = planted(1, 0)
+    with pytest.raises(TooFewJudgementsError, match=f"the half to {name} has 0 relevant and 0"):
+        calibrated(pairs.at(pairs.in_held_out != half), Wanted())
 
 
 def test_a_fit_of_pairs_that_a_line_parts_ends():

@@ -7,7 +7,7 @@ import pytest
 
 from twopass.client import Document
 from twopass.evaluation.datasets import Dataset
-from twopass.evaluation.precision.comparison import compare, kendall_tau
+from twopass.evaluation.precision.comparison import compare
 from twopass.evaluation.precision.runs import Run
 
 
@@ -84,18 +84,3 @@ def test_a_gain_counts_as_a_loss_does():
     judged, exact, lower = both(2, logits=[1.0, 2.5, 0.5])
     assert compare(judged, lower, exact).reranked.difference > 0
     assert not compare(judged, lower, exact).holds
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ([], [], 1.0),
-        ([1.0], [5.0], 1.0),
-        ([1.0, 2.0, 3.0, 4.0], [0.1, 0.2, 0.3, 0.4], 1.0),
-        ([1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0], -1.0),
-        ([1.0, 2.0, 3.0, 4.0], [2.0, 1.0, 3.0, 4.0], 4 / 6),
-        ([1.0, 2.0], [3.0, 3.0], 0.0),
-    ],
-)
-def test_kendalls_tau_counts_pairs(a, b, expected):
-    assert kendall_tau(floats(*a), floats(*b)) == pytest.approx(expected)
