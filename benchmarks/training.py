@@ -1,7 +1,8 @@
 """`python -m twopass.benchmarks.training`: how fast a reranker trains, and where the time goes.
 
 Groups are made up, with lengths as those of web passages. Each way of computing the same steps is a
-row; a GPU's are measured on it, else the CPU's, where core-seconds matter more than seconds.
+row; a GPU's are measured on it, else the CPU's, where core-seconds matter more than seconds: those
+of the process that trains. What processes beside it take is in the table of examples.
 """
 
 import json
@@ -218,7 +219,7 @@ def measured(name: str, computing: Any, load: Load, model: str) -> Row:
     """
     run = _Run(load, model, computing)
     _reset_peak(run)
-    cores, waited, num_pairs, number = 0.0, 0.0, 0, 0
+    waited, num_pairs = 0.0, 0
     with closing(run.steps(10**6)) as steps:
         for number in range(3):  # what is compiled and allocated is not measured
             run.update(run.on_device(next(steps)), number)
@@ -326,7 +327,7 @@ def _device() -> str:
 
 
 def _table(rows: Any) -> Table:
-    table = Table(*(Column for Column in rows[0]))
+    table = Table(*rows[0])
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     return table
