@@ -64,7 +64,7 @@ def test_each_query_is_in_one_half_whatever_the_others_are(folder):
         ("queries.jsonl", b"\xff\n", "queries.jsonl: can't be read"),
         ("corpus.jsonl", '{"_id": 7, "text": "x"}\n', "corpus.jsonl:1: _id must be"),
         ("corpus.jsonl.gz", b"no gzip", r"corpus\.jsonl\.gz: can't be read"),
-        ("corpus.jsonl.gz", gzip.compress(b'{"_id": "a"}\n' * 99)[:-9], "can't be read"),
+        ("corpus.jsonl.gz", gzip.compress(b'{"_id": "a"}\n' * 99, mtime=0)[:-9], "can't be read"),
         ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta\tgood\n", "qrels.tsv"),
         ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta\n", "qrels.tsv: a row is not"),
     ],
