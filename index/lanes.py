@@ -226,8 +226,15 @@ class Lane:
     def _start_thread(self) -> None:
         name = f"{self.name}-{len(self._threads)}"
         thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left
+            if not self._threads:
+                self._waiting.pop()
+                self._num_free += 1
+                raise
+            return  # those that there are do it when they are free
         self._threads.append(thread)
-        thread.start()
 
     def _work(self) -> None:
         if self._niceness:

@@ -152,6 +152,39 @@ def test_maintenance_is_less_urgent_than_everything_else():
         lanes.close()
 
 
+def test_a_lane_that_gets_no_further_thread_goes_on_with_those_it_has(monkeypatch):
+    lane = Lane("test", 2)
+    held = Held()
+    running = lane.submit(held)
+    held.begun.wait()
+
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        waiting = [lane.submit(int) for _ in range(3)]
+    assert not any(each.done() for each in waiting)
+    held.release.set()
+    assert [running.result(), *(each.result() for each in waiting)] == ["done", 0, 0, 0]
+    lane.close()
+
+
+def test_a_lane_that_gets_no_thread_at_all_refuses_and_is_of_use_later(monkeypatch):
+    lane = Lane("test", 1)
+
+    def refused(_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            lane.submit(int)
+    assert lane.num_waiting == 0
+    assert [lane.submit(str, n).result() for n in range(3)] == ["0", "1", "2"]
+    lane.close()
+
+
 def test_a_program_that_ends_while_threads_wait_for_work_says_nothing():
     program = (
         "from twopass.index.lanes import Lane\n"
