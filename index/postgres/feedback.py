@@ -83,14 +83,7 @@ class PostgresFeedback:
         for row in rows:
             key = row.query_id, row.document_id, int(row.kind)
             rank = max(row.rank, last[key].rank if key in last else 0)
-            last[key] = Feedback(
-                query_id=row.query_id,
-                document_id=row.document_id,
-                kind=row.kind,
-                grade=row.grade,
-                time_us=row.time_us,
-                rank=rank,
-            )
+            last[key] = replace(row, rank=rank)
         # In one order, whoever writes, so that no two writers wait for each other.
         ordered = [last[key] for key in sorted(last)]
         named = sorted(texts.items())
@@ -311,24 +304,24 @@ class PostgresFeedback:
 
         self.num_rows = await self._run(count, NEVER)
         self._looked = time.monotonic()
-        # A tenth less than may be, so that not every write deletes.
-        num_over = 0
-        if self.num_rows > self._max_rows:
-            num_over = self.num_rows - self._max_rows + self._max_rows // 10
-        if not num_over and not self._max_days:
+        is_over = self.num_rows > self._max_rows
+        if not is_over and not self._max_days:
             return
 
         async def delete(connection: Any) -> int:
             ends = []
             if self._max_days:
                 ends.append(time.time_ns() // 1_000 - self._max_days * _DAY_US)
-            if num_over:
-                last = await connection.fetchval(
-                    f"SELECT time_us FROM {self._schema}.feedback ORDER BY time_us "
+            if is_over:
+                # By the oldest that stays, and not by how many go: another server may have deleted
+                # them already. A tenth less than may be, so that not every write deletes.
+                num_kept = self._max_rows - self._max_rows // 10
+                oldest = await connection.fetchval(
+                    f"SELECT time_us FROM {self._schema}.feedback ORDER BY time_us DESC "
                     "OFFSET $1 LIMIT 1",
-                    num_over - 1,
+                    num_kept - 1,
                 )
-                ends += [] if last is None else [last + 1]
+                ends += [] if oldest is None else [oldest]
             if not ends:
                 return 0
             gone = await connection.fetch(

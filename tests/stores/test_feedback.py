@@ -304,6 +304,29 @@ async def test_many_servers_record_at_once_and_nothing_is_lost(beside):
     assert found == {(row.query_id, row.document_id): row.grade for row in rows}
 
 
+async def test_servers_that_find_too_much_at_once_delete_the_oldest_once(beside):
+    store, _, writing = beside
+    rows = [judgement(f"q{n:03d}", "a", time_us=NOW - n) for n in range(137)]
+    await writing.record("docs", rows, {})
+    here, there = (store.feedback(max_rows=100, max_days=0) for _ in range(2))
+    counted, may_delete = asyncio.Event(), asyncio.Event()
+    change = there._change
+
+    async def later(work, stop):
+        counted.set()
+        await may_delete.wait()
+        return await change(work, stop)
+
+    there._change = later
+    looking = asyncio.create_task(there.open())
+    await counted.wait()
+    await here.open()
+    assert await rows_of(writing) == rows[:90]
+    may_delete.set()
+    await looking
+    assert await rows_of(writing) == rows[:90]
+
+
 async def test_what_is_recorded_while_its_collection_is_deleted_is_nowhere_afterwards(
     beside, schema
 ):
