@@ -147,7 +147,7 @@ def test_each_search_keeps_its_filter(gpu, servers):
 
 @pytest.mark.parametrize("collection", ["lists", "graph"])
 def test_filtered_answers_of_approximate_kinds_are_exact_as_on_the_cpu(gpu, servers, collection):
-    assert together(gpu, servers, "lists", FILTERS) == expected(servers, "lists", FILTERS)
+    assert together(gpu, servers, collection, FILTERS) == expected(servers, collection, FILTERS)
 
 
 def test_what_is_written_and_deleted_is_seen_by_the_next_search(gpu, servers):
