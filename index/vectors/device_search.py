@@ -32,6 +32,7 @@ from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.exact_search import scores_at
 from twopass.index.vectors.gpu_replica import (
     FALLBACKS,
     MAX_GRAPH_NEIGHBOURS,
@@ -320,13 +321,11 @@ class GpuReplica:
 
     def _scored(self, queries: Float32s, positions: Int64s) -> Float32s:
         """The master's scores of vectors, float32 as `positions`; -inf for position -1."""
-        # OpenMP keeps its thread count by calling thread, and a few thousand products want one.
-        faiss.omp_set_num_threads(1)
-        positions = np.ascontiguousarray(positions)
         storage = faiss.downcast_index(self._master.storage) if self._kind.num_links else None
         flat = self._master if storage is None else storage
         if isinstance(flat, faiss.IndexFlat):
-            return _flat_scores(flat, queries, positions)
+            return scores_at(flat, queries, positions)
+        faiss.omp_set_num_threads(1)  # OpenMP keeps it by calling thread
         scores = np.full(positions.shape, -np.inf, np.float32)
         for row, (query, some) in enumerate(zip(queries, positions, strict=True)):
             there = np.flatnonzero(some >= 0)
@@ -400,21 +399,6 @@ def _first_of_each(positions: Int64s) -> Bools:
     result = np.empty_like(is_first)
     np.put_along_axis(result, order, is_first, 1)
     return result
-
-
-def _flat_scores(index: Any, queries: Float32s, positions: Int64s) -> Float32s:
-    queries = np.ascontiguousarray(queries, np.float32)
-    asked = np.where(positions >= 0, positions, 0)
-    scores = np.empty(positions.shape, np.float32)
-    index.compute_distance_subset(
-        len(queries),
-        faiss.swig_ptr(queries),
-        positions.shape[1],
-        faiss.swig_ptr(scores),
-        faiss.swig_ptr(asked),
-    )
-    scores[positions < 0] = -np.inf
-    return scores
 
 
 def _like(index: Any) -> Any:

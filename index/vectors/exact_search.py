@@ -101,6 +101,39 @@ def search_exactly(
     return best_of(k, threads.each(compare, list(blocks)), len(queries))
 
 
+def vectors_of(index: Any) -> Float32s:
+    """An IndexFlat's own memory, float32 `[num_vectors, dimension]`, until something is added."""
+    vectors: Float32s = _codes(index).view(np.float32)
+    return vectors
+
+
+def scores_at(index: Any, queries: Float32s, positions: Int64s) -> Float32s:
+    """The scores of some vectors of an IndexFlat, as its own search has them bit for bit.
+
+    Args:
+        index: The index.
+        queries: float32 `[num_queries, dimension]`.
+        positions: int64 `[num_queries, n]`; -1 for none.
+
+    Returns:
+        float32 `[num_queries, n]`; -inf for none.
+    """
+    # OpenMP keeps its thread count by calling thread, and a few thousand products want one.
+    faiss.omp_set_num_threads(1)
+    queries = np.ascontiguousarray(queries, np.float32)
+    asked = np.where(positions >= 0, positions, 0)
+    scores = np.empty(positions.shape, np.float32)
+    index.compute_distance_subset(
+        len(queries),
+        faiss.swig_ptr(queries),
+        positions.shape[1],
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(asked),
+    )
+    scores[positions < 0] = -np.inf
+    return scores
+
+
 def piece_components(components: int) -> int:
     """How many components to compare in one piece of a search that compares so many."""
     return min(max(components // _MAX_PIECES, _MIN_BLOCK_COMPONENTS), BLOCK_COMPONENTS)

@@ -71,11 +71,11 @@ class SegmentedIndex:
         """The base that is searched now."""
         return self._base
 
-    def ask_device(
-        self, searches: Sequence[Wanted], threads: SearchThreads = ALONE
+    def search_base_together(
+        self, searches: Sequence[Wanted], *, threads: SearchThreads, stop: Stop | EveryStop
     ) -> list[Found | None]:
-        """Asks the base's copy on a GPU for searches together; see `Segment.ask_device`."""
-        return self._base.ask_device(searches, threads)
+        """Answers what is answered better together, in the base; see `Segment.search_together`."""
+        return self._base.search_together(searches, threads=threads, stop=stop)
 
     def nearest(
         self,
@@ -93,9 +93,7 @@ class SegmentedIndex:
         Arguments are those of `Segment.search`, and what is known of the base already.
         """
         found = [
-            segment.search(
-                queries, k, members, breadth, threads=threads, stop=stop, may_ask_device=False
-            )
+            segment.search(queries, k, members, breadth, threads=threads, stop=stop)
             for segment in self._segments()
             if in_base is None or (segment is not self._base and segment.num_visible)
         ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import faiss
@@ -14,12 +15,21 @@ from twopass.index.key_sets import union
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.stopping import NEVER, EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable, positions_of
-from twopass.index.vectors.device_search import DeviceFound, DeviceSearch, GpuReplica
+from twopass.index.vectors.device_search import DeviceSearch, GpuReplica
 from twopass.index.vectors.effort import Effort
 from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_exactly
 from twopass.index.vectors.gpu_replica import Clone, Form
 from twopass.index.vectors.graph_search import walk
 from twopass.index.vectors.list_search import Lists
+from twopass.index.vectors.product_search import (
+    FEWEST_QUERIES,
+    FEWEST_VECTORS,
+    LEAST_SHARE,
+    MOST_NEIGHBOURS,
+    ProductFound,
+    Products,
+    ProductSearch,
+)
 from twopass.index.vectors.search_threads import ALONE, SearchThreads
 
 # Older faiss hands 20 or more queries to BLAS, whose sums round differently: with fewer queries a
@@ -110,6 +120,7 @@ class Segment:
         self._visible: Answerable | None = None
         self._known_lists: Lists | None = None
         self._replica: GpuReplica | None = None
+        self._products: Products | None = None
 
     @classmethod
     def empty(cls, dimension: int) -> "Segment":
@@ -156,6 +167,7 @@ class Segment:
         self._size = end
         self._visible = None
         self._known_lists = None
+        self._products = None
 
     def replicate(self, clone: Clone, *, is_again: bool = False) -> None:
         """Lets a copy on a GPU answer searches it can; nothing may be added from now on.
@@ -179,24 +191,32 @@ class Segment:
         if self._replica is not None:
             self._replica.close()
 
-    def ask_device(
-        self, searches: Sequence[Wanted], threads: SearchThreads = ALONE
+    def search_together(
+        self,
+        searches: Sequence[Wanted],
+        *,
+        threads: SearchThreads = ALONE,
+        stop: Stop | EveryStop = NEVER,
     ) -> "list[Found | None]":
-        """Asks the copy on the GPU for searches together, each with its own k, members and breadth.
+        """Answers what is answered better together, each with its own k, members and breadth.
+
+        A copy on a GPU answers, where there is one; else products of matrices do, where they pay.
 
         Args:
             searches: The searches.
-            threads: Who would search on the CPU, by which it is judged what is better.
+            threads: Who searches.
+            stop: Ends the search between two products; a call of a GPU goes to its end.
 
         Returns:
-            What was found for each, best first; None for those that have to be searched on the CPU.
+            What was found for each, best first; None for those that are left to `search`.
+
+        Raises:
+            StoppedError: The stop was set.
         """
-        return [
-            Found(self.keys[found.positions], found.scores, found.exact)
-            if found is not None and found.answered.all()
-            else None
-            for found in self._by_device(searches, threads)
-        ]
+        replica = self._replica  # another thread may put a new one in its place
+        if replica is not None and replica.is_on_gpu:
+            return self._by_device(replica, searches, threads)
+        return self._by_products(searches, threads, stop)
 
     def hide(self, keys: Int64s) -> None:
         """Hides vectors from every later search; unknown keys are ignored."""
@@ -215,9 +235,8 @@ class Segment:
         *,
         threads: SearchThreads = ALONE,
         stop: Stop | EveryStop = NEVER,
-        may_ask_device: bool = True,
     ) -> Found:
-        """Finds the nearest visible vectors of each query.
+        """Finds the nearest visible vectors of each query, on the CPU.
 
         Args:
             queries: float32 `[num_queries, dimension]`.
@@ -226,45 +245,34 @@ class Segment:
             breadth: How far an approximate kind searches.
             threads: Who searches.
             stop: Ends the search between two calls of faiss, of some ten milliseconds each.
-            may_ask_device: Whether a copy on a GPU is asked first.
 
         Raises:
             StoppedError: The stop was set.
         """
         stop.check()
-        answerable = self._visible_vectors() if members is None else self._among(members)
+        answerable = self._answerable(members)
         k = min(k, answerable.count)
         scores = np.empty((len(queries), k), np.float32)
         positions = np.empty((len(queries), k), np.int64)
         exact = np.ones(len(queries), np.bool_)
-        left = np.arange(len(queries))
-        if k and may_ask_device:
-            (found,) = self._by_device([Wanted(queries, k, members, breadth)], threads)
-            if found is not None:
-                scores, positions, exact = found.scores, found.positions, found.exact
-                left = np.flatnonzero(~found.answered)
-        if k and len(left):
+        if k:
             how = _How(k, answerable, breadth, members is not None, threads, stop)
-            for start in range(0, len(left), QUERIES_PER_CALL):
-                rows = left[start : start + QUERIES_PER_CALL]
+            for start in range(0, len(queries), QUERIES_PER_CALL):
+                rows = slice(start, start + QUERIES_PER_CALL)
                 scores[rows], positions[rows], exact[rows] = self._search(queries[rows], how)
         return Found(self.keys[positions], scores, exact)
 
     def _by_device(
-        self, searches: Sequence[Wanted], threads: SearchThreads
-    ) -> list[DeviceFound | None]:
-        replica = self._replica  # another thread may put a new one in its place
-        if replica is None or not replica.is_on_gpu:
-            return [None] * len(searches)
-        numbers, asked = [], []
+        self, replica: GpuReplica, searches: Sequence[Wanted], threads: SearchThreads
+    ) -> list[Found | None]:
+        asked = {}
         for number, search in enumerate(searches):
-            one = self._for_device(search, replica.form, threads)
-            if one is not None:
-                numbers.append(number)
-                asked.append(one)
-        found: list[DeviceFound | None] = [None] * len(searches)
-        for number, answer in zip(numbers, replica.answer(asked), strict=True):
-            found[number] = answer
+            if (one := self._for_device(search, replica.form, threads)) is not None:
+                asked[number] = one
+        found: list[Found | None] = [None] * len(searches)
+        for number, answer in zip(asked, replica.answer(list(asked.values())), strict=True):
+            if answer is not None and answer.answered.all():
+                found[number] = Found(self.keys[answer.positions], answer.scores, answer.exact)
         return found
 
     def _for_device(
@@ -272,10 +280,7 @@ class Segment:
     ) -> DeviceSearch | None:
         """A search as a copy is asked for it; None where the CPU is the better one to ask."""
         is_filtered = search.members is not None
-        if search.members is None:
-            answerable = self._visible_vectors()
-        else:
-            answerable = self._among(search.members)
+        answerable = self._answerable(search.members)
         k = min(search.k, answerable.count)
         if not k or not len(search.queries):
             return None
@@ -291,6 +296,46 @@ class Segment:
             if must_be_exact and form in (Form.LISTS, Form.GRAPH):
                 return None
         return DeviceSearch(search.queries, k, answerable, search.breadth, must_be_exact)
+
+    def _by_products(
+        self, searches: Sequence[Wanted], threads: SearchThreads, stop: Stop | EveryStop
+    ) -> list[Found | None]:
+        found: list[Found | None] = [None] * len(searches)
+        if sum(len(search.queries) for search in searches) < FEWEST_QUERIES:
+            return found
+        if not isinstance(self.index, faiss.IndexFlat) or self._size < FEWEST_VECTORS:
+            return found
+        asked: dict[int, list[ProductSearch]] = {}
+        for number, search in enumerate(searches):
+            if (answerable := self._compared_with_all(search)) is not None:
+                k = min(search.k, answerable.count)
+                asked[number] = [ProductSearch(query, k, answerable) for query in search.queries]
+        together = [one for some in asked.values() for one in some]
+        if len(together) < FEWEST_QUERIES:
+            return found
+        if self._products is None:
+            self._products = Products(self.index)
+        answers = iter(self._products.search(together, stop, threads))
+        for number, some in asked.items():
+            found[number] = self._of_rows(list(islice(answers, len(some))))
+        return found
+
+    def _of_rows(self, rows: Sequence[ProductFound | None]) -> Found | None:
+        """What was found for the queries of a search; None where one of them was not answered."""
+        there = [row for row in rows if row is not None]
+        if len(there) < len(rows):
+            return None
+        keys = self.keys[np.stack([row.positions for row in there])]
+        return Found(keys, np.stack([row.scores for row in there]), np.ones(len(there), np.bool_))
+
+    def _compared_with_all(self, search: Wanted) -> Answerable | None:
+        """What a search may be answered with, where a product is the better way to compare it."""
+        if search.k > MOST_NEIGHBOURS or not len(search.queries):
+            return None
+        if search.members is not None and len(search.members) < LEAST_SHARE * self._size:
+            return None  # looking up which of them are here takes time too
+        answerable = self._answerable(search.members)
+        return answerable if answerable.share >= LEAST_SHARE else None
 
     def _search(self, queries: Float32s, how: _How) -> _Searched:
         """Searches in the way that suits; every query finds `how.k`."""
@@ -355,6 +400,9 @@ class Segment:
     def _storage(self) -> Any:
         """The vectors alone, as faiss's IndexFlat or IndexScalarQuantizer."""
         return faiss.downcast_index(self.index.storage) if self.kind.num_links else self.index
+
+    def _answerable(self, members: Int64s | None) -> Answerable:
+        return self._visible_vectors() if members is None else self._among(members)
 
     def _visible_vectors(self) -> Answerable:
         if self._visible is None:

@@ -111,7 +111,7 @@ _Queued: TypeAlias = _Search | _Update | _Swap | _MergeNow
 
 
 _InBase: TypeAlias = dict[_Search, Found]
-"""What a copy of the base on a GPU has found in it, by search."""
+"""What was found in the base for searches together, by search."""
 
 
 class VectorIndex:
@@ -242,8 +242,7 @@ class VectorIndex:
         self._merger.close()
         self._queue.close(discard=discard)
         for callers in (self._waiting, self._wanted):
-            while callers:
-                callers.pop().set_exception(CollectionClosedError(str(self._collection)))
+            _settle(callers, CollectionClosedError(str(self._collection)))
         if not discard and self.is_worth_saving:
             self._merger.merge(self._index.begin_merge(self.sequence))
         if self._copying is not None and not self._copying.cancel():
@@ -267,7 +266,7 @@ class VectorIndex:
                 request.future.set_exception(StoppedError())
             elif isinstance(request, _Search):
                 waiting.append(request)
-        searches, in_base = self._ask_device(waiting)
+        searches, in_base = self._search_together(waiting)
         alike: list[list[_Search]] = []
         for search in searches:
             for others in alike:
@@ -280,21 +279,27 @@ class VectorIndex:
             for some in _calls(others):
                 self._search(some, in_base)
 
-    def _ask_device(self, searches: list[_Search]) -> tuple[list[_Search], _InBase]:
-        """Asks the copy of the base on a GPU for all searches that wait, and answers what it can.
+    def _search_together(self, searches: list[_Search]) -> tuple[list[_Search], _InBase]:
+        """Searches the base for all that wait, as far as that is better than one after the other.
 
         Returns:
-            The searches that it did not answer; and of those of them that lack no more than what
-            is outside the base, what was found in it.
+            The searches that are not answered; and of those of them that lack no more than what is
+            outside the base, what was found in it.
         """
         self._copy_again_if_due()
-        if not searches or not self._index.is_on_device or self._failure:
+        if not searches or self._failure:
             return searches, {}
         asked = [
             Wanted(search.vectors, search.k, search.members, search.breadth) for search in searches
         ]
         in_base: _InBase = {}
-        answers = self._index.ask_device(asked, self._threads)
+        try:
+            answers = self._index.search_base_together(
+                asked, threads=self._threads, stop=EveryStop(search.stop for search in searches)
+            )
+        except Exception as error:
+            _fail(searches, error)
+            return [], {}
         has_more = self._index.num_outside_base > 0
         left = []
         for search, found in zip(searches, answers, strict=True):
@@ -349,8 +354,7 @@ class VectorIndex:
 
     def _begin_merge_if_due(self) -> None:
         if self._failure:
-            while self._wanted:
-                self._wanted.pop().set_exception(StorageError(self._failure))
+            _settle(self._wanted, StorageError(self._failure))
         elif self._is_closing:
             pass  # closing itself saves what is worth it
         elif self._merge_failure and not self._recover_from_failed_merge():
@@ -361,8 +365,7 @@ class VectorIndex:
             with suppress(CollectionClosedError):
                 self._merger.submit(merge, self._queue_swap)
         elif not self._index.is_merging:
-            while self._wanted:  # there is not enough to train a base
-                self._wanted.pop().set_result(None)
+            _settle(self._wanted)  # there is not enough to train a base
 
     def _recover_from_failed_merge(self) -> bool:
         """Prepares another merge if it is time to try again; returns whether it did."""
@@ -388,11 +391,9 @@ class VectorIndex:
         if error is None:
             self._index.finish_merge(request.merged.result())
             self._num_failed_merges = 0
-            while self._waiting:
-                self._waiting.pop().set_result(None)
+            _settle(self._waiting)
         elif isinstance(error, MergeAbandonedError):
-            while self._waiting:
-                self._waiting.pop().set_exception(CollectionClosedError(str(self._collection)))
+            _settle(self._waiting, CollectionClosedError(str(self._collection)))
         else:
             self._note_failed_merge(error)
 
@@ -406,15 +407,14 @@ class VectorIndex:
             f"or search after {seconds:,.0f} s tries again"
         )
         _LOG.error(self._merge_failure, extra={"collection": str(self._collection)})
-        while self._waiting:
-            self._waiting.pop().set_exception(StorageError(self._merge_failure))
+        _settle(self._waiting, StorageError(self._merge_failure))
 
     def _search(self, searches: Sequence[_Search], in_base: _InBase) -> None:
         """Answers searches by one pass over the vectors, which ends early if all are stopped."""
-        self._check_sound()
         known = [in_base[search] for search in searches if search in in_base]
         k = max(search.k for search in searches)
         try:
+            self._check_sound()
             found = self._index.nearest(
                 np.concatenate([search.vectors for search in searches]),
                 k,
@@ -424,9 +424,8 @@ class VectorIndex:
                 stop=EveryStop(search.stop for search in searches),
                 in_base=_joined(known, k) if known else None,
             )
-        except StoppedError as error:
-            for search in searches:
-                search.future.set_exception(error)
+        except Exception as error:  # of these alone: others of their group are none the wiser
+            _fail(searches, error)
             return
         start = 0
         for search in searches:
@@ -444,6 +443,23 @@ class VectorIndex:
     def _check_sound(self) -> None:
         if self._failure:
             raise StorageError(self._failure)
+
+
+def _settle(callers: list[Future[None]], error: Exception | None = None) -> None:
+    """Tells callers that a merge is done or has failed, but for those whose group failed before."""
+    while callers:
+        future = callers.pop()
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def _fail(searches: Sequence[_Search], error: Exception) -> None:
+    for search in searches:
+        search.future.set_exception(error)
 
 
 def _joined(found: Sequence[Found], k: int) -> Found:

@@ -20,7 +20,7 @@ from twopass.index.vectors.gpu_replica import (
 )
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergePolicy
-from twopass.index.vectors.segments import Segment
+from twopass.index.vectors.segments import Segment, Wanted
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
 from ..conftest import LANES
@@ -58,7 +58,10 @@ def test_a_segment_finds_the_same_with_a_replica_and_without(gpu, factory):
     assert replicated.is_on_device
     for hidden in (range(100, 150), range(150, 2_500)):
         for members in (None, np.arange(120, 3_000, 3), np.array([499])):
-            one, other = (s.search(QUERIES, 9, members, breadth) for s in (alone, replicated))
+            one = alone.search(QUERIES, 9, members, breadth)
+            (other,) = replicated.search_together([Wanted(QUERIES, 9, members, breadth)])
+            if other is None:  # for the CPU
+                continue
             np.testing.assert_array_equal(np.sort(one.scores), np.sort(other.scores))
             np.testing.assert_array_equal(np.sort(one.keys), np.sort(other.keys))
         for segment in (alone, replicated):

@@ -16,6 +16,7 @@ from twopass.index.vectors.segments import Segment
 from twopass.index.vectors.vector_index import VectorChange, VectorIndex
 
 from ..conftest import LANES, StopsAfter
+from .holding import held
 
 DIMENSION = 24
 START = SequenceToken("0" * 32, 0)
@@ -267,3 +268,45 @@ def test_searches_that_wait_together_are_answered_as_each_alone(thousand, num_qu
         alone = search(index, vectors[n : n + num_queries], k)
         np.testing.assert_array_equal(future.result().keys, alone.keys)
         np.testing.assert_array_equal(future.result().scores, alone.scores)
+
+
+def test_a_call_that_fails_is_the_failure_of_its_searches_alone(thousand, monkeypatch):
+    index, vectors = thousand
+    nearest = SegmentedIndex.nearest
+
+    def failing(self, queries, k, *rest, **options):
+        if k == 400:
+            raise MemoryError
+        return nearest(self, queries, k, *rest, **options)
+
+    monkeypatch.setattr(SegmentedIndex, "nearest", failing)
+    leave = held(index, DIMENSION)
+    merged = index.merge()
+    # Of unlike members, so that each is a call.
+    futures = [
+        index.search(vectors[n : n + 1], k, np.arange(1, 1_001 - n), Breadth())
+        for n, k in enumerate((5, 400, 7))
+    ]
+    leave.set()
+    assert isinstance(futures[1].exception(), MemoryError)
+    assert [len(futures[n].result().keys[0]) for n in (0, 2)] == [5, 7]
+    merged.result()
+    assert search(index, vectors[:1], 3).keys[0, 0] == 1
+
+
+def test_a_merge_asked_for_beside_a_write_that_fails_is_told_once(thousand, monkeypatch):
+    index, vectors = thousand
+
+    def failing(*_):
+        raise MemoryError
+
+    leave = held(index, DIMENSION)
+    with monkeypatch.context() as patched:
+        patched.setattr(SegmentedIndex, "apply", failing)
+        merged = index.merge()
+        updated = index.update(change(1, removed=[3]))
+        leave.set()
+        assert isinstance(updated.exception(), StorageError)
+    assert isinstance(merged.exception(), StorageError)
+    for asked in (index.search(vectors[:1], 1, None, Breadth()), index.merge()):
+        assert isinstance(asked.exception(), StorageError)
