@@ -70,7 +70,8 @@ from twopass.server.scheduling.arbiter import Arbiter
 from twopass.server.search.batch import BatchSearching
 from twopass.server.search.defaults import RetrieveDefaults
 from twopass.server.search.first_pass import FirstPass
-from twopass.server.search.pipeline import SearchParts, SearchPipeline
+from twopass.server.search.parts import SearchParts
+from twopass.server.search.pipeline import SearchPipeline
 from twopass.server.search.reranking import Reranking
 from twopass.server.search.score_cache import ScoreCache
 from twopass.server.search.second_pass import SecondPass

@@ -92,7 +92,7 @@ class _Batch:
             for task in self._matching.values():
                 leave(task)
             for search in self._searches.values():
-                search.release()
+                search.ranking.release()
         return [self._outcomes[i] for i in range(len(self._queries))]
 
     async def _attempt(self, i: int, work: Awaitable[T]) -> T | None:
@@ -106,7 +106,7 @@ class _Batch:
     def _failed(self, i: int, error: Exception) -> None:
         self._outcomes[i] = error
         if i in self._searches:
-            self._searches.pop(i).release()
+            self._searches.pop(i).ranking.release()
 
     async def _each(self, work: Callable[[int, Search], Awaitable[None]]) -> None:
         """Does something for every search that has not failed, for so many at once."""
@@ -123,7 +123,7 @@ class _Batch:
         overloaded: OverloadedError | None = None
         for i, search in list(self._searches.items()):
             try:
-                search.reserve()
+                search.ranking.reserve()
             except Exception as error:
                 if isinstance(error, OverloadedError) and not isinstance(error, WouldBeLateError):
                     overloaded = error
@@ -131,12 +131,12 @@ class _Batch:
                 self._without_second_pass(i, search, error)
         if overloaded is not None:
             for i, search in list(self._searches.items()):
-                if search.has_second_pass:
+                if search.ranking.is_expected:
                     self._without_second_pass(i, search, overloaded)
 
     def _without_second_pass(self, i: int, search: Search, error: Exception) -> None:
         try:
-            search.do_without_second_pass(error)
+            search.ranking.do_without(error)
         except Exception as raised:
             self._failed(i, raised)
 

@@ -11,13 +11,13 @@ from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.index.base.collection import Collection
 from twopass.index.documents import DocumentFields
 from twopass.server.collections import Collections
-from twopass.server.models.passages import Truncation, passage_of
+from twopass.server.models.passages import passage_of
 from twopass.server.models.registry import Models
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.request import Request
 from twopass.server.scheduling.arbiter import Arbiter, Priority
+from twopass.server.search.passage_reading import PassageReading
 from twopass.server.search.second_pass import Policy, SecondPass, best_first
-from twopass.server.search.window_texts import WindowCut, window_texts
 from twopass.server.shadow_spec import ShadowSpec
 from twopass.server.shadowing.agreement import TOP
 from twopass.server.shadowing.drawn import Drawn
@@ -134,26 +134,22 @@ class Reordering:
         )
 
     async def _passages(self, drawn: Drawn, reranker: LoadedReranker, positions: Int32s) -> Ragged:
-        """Token ids of candidates' passages: the stored ones where tokenizers agree."""
-        candidates, schema = drawn.candidates, drawn.schema
-        in_windows = drawn.truncation is Truncation.MAX_WINDOW
-        if schema.tokenizer_fingerprint == reranker.tokenizer.fingerprint:
-            if in_windows or schema.chunking is None:
-                return candidates.passages_at(positions)
-            return candidates.windows_at(positions, schema.chunking.window_tokens)
+        """Token ids of candidates' passages."""
+        reading = PassageReading(
+            drawn.candidates,
+            positions,
+            reranker,
+            drawn.truncation,
+            drawn.schema,
+            self._parts.models.tokenizer_of(drawn.collection, drawn.schema),
+        )
+        if (stored := reading.stored()) is not None:
+            return stored
         request = Request()
         try:
             collection = await self._parts.collections.acquire(drawn.collection, request)
             texts = await self._texts(collection, drawn, positions)
-            tokenizer = self._parts.models.tokenizer_of(drawn.collection, schema)
-            if schema.chunking and tokenizer is not None and not in_windows:
-                window = WindowCut(candidates, positions, schema.chunking.window_tokens)
-                texts = await window_texts(
-                    self._parts.tokenizing, tokenizer, texts, window, request.stop
-                )
-            return await self._parts.tokenizing.passage_ids(
-                reranker, texts, drawn.truncation, request.stop
-            )
+            return await reading.of_texts(texts, self._parts.tokenizing, request.stop)
         finally:
             request.close()
 
