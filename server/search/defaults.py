@@ -205,7 +205,8 @@ def _mode(query: SearchQuery, default: RetrieveMode) -> RetrieveMode:
 
 def _rerank(query: SearchQuery, defaults: SearchDefaults, models: Models) -> RerankSettings:
     asked, enabled = query.rerank, query.rerank.enabled
-    asked = replace(asked, truncation=asked.truncation or defaults.truncation)
+    truncation = asked.truncation or defaults.truncation or Truncation.TRUNCATE
+    asked = replace(asked, truncation=truncation)
     if enabled is None:
         enabled = True if defaults.rerank is None else defaults.rerank
     depth = asked.depth or defaults.depth

@@ -318,7 +318,7 @@ class Search:
             if is_late:
                 raise late(self._request, "the candidates were not read") from None
             raise error
-        if cause is Cause.FAILED:
+        if cause is Cause.FAILED and self.ranking.is_expected:
             _LOG.warning(
                 "candidates are not reranked, since they could not be read: %s",
                 error,
