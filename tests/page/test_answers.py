@@ -9,8 +9,8 @@ from playwright.sync_api import Page, Route, expect
 
 from .conftest import Visiting
 from .facts import QUESTION
+from .searching import SEARCH, ask
 from .serving import ServedPage
-from .test_search import SEARCH, ask
 
 TEXTS = "**/api/v1/collections/*/documents/get"
 _LARGE = 1_234_567_890_123_456_789

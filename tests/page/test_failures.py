@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 from .browsing import MODULE, accessibility_findings, visiting
 from .conftest import Visiting
 from .facts import FACTS, QUESTION
+from .searching import ask
 from .serving import ServedPage
-from .test_search import ask
 
 ADMIN, READER, SLOW = "key-of-an-admin", "key-of-a-reader", "key-of-few-calls"
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from .conftest import Visiting
 from .facts import QUESTION
-from .test_search import SEARCH, ask
+from .searching import SEARCH, ask
 
 
 def _judgements(page: Page, tmp_path: Path) -> list[Any]:

@@ -4,8 +4,8 @@ from playwright.sync_api import Page, expect
 
 from .conftest import Visiting
 from .facts import FACTS
+from .searching import ask
 from .serving import ServedPage
-from .test_search import ask
 
 
 def test_an_address_of_a_collection_that_is_gone_searches_no_other(visit: Visiting) -> None:

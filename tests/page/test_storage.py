@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from .browsing import MODULE
 from .conftest import Visiting
-from .test_search import ask
+from .searching import ask
 
 BLOCKED = """
   for (const name of ["localStorage", "sessionStorage"]) {

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from .browsing import accessibility_findings
 from .conftest import Visiting
 from .facts import HARMFUL
+from .searching import ask
 from .serving import ServedPage
-from .test_search import ask
 
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 

@@ -2,15 +2,11 @@
 
 import json
 import os
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from twopass.index import aliases as aliases_module
 from twopass.index.collection_name import CollectionName
@@ -22,11 +18,8 @@ from twopass.index.errors import (
     InvalidAliasError,
     InvalidRenameError,
     InvalidSchemaError,
-    SnapshotNotFoundError,
-    SnapshotsKeptError,
     StorageError,
 )
-from twopass.index.store import snapshots as snapshots_module
 from twopass.index.store.store import CollectionStore
 
 from ..conftest import LANES
@@ -187,92 +180,6 @@ def test_an_alias_too_many_is_refused(store, docs, monkeypatch):
     assert store.names == ("docs-1",)
 
 
-def test_snapshots_of_a_deleted_collection_keep_their_name(tmp_path, store, docs, schema):
-    store.create("gone", schema)
-    store.create_snapshot("gone", "kept")
-    store.create_snapshot("docs", "mine")
-    store.delete("gone")
-    with pytest.raises(SnapshotsKeptError, match=r"new_name: .* 'gone' are kept .*: 'kept'"):
-        store.rename("docs", "gone")
-    assert store.names == ("docs",)
-    store.snapshots.delete("gone", "kept")
-    store.rename("docs", "gone")
-    assert [x.name for x in store.snapshots.list("gone")] == ["mine"]
-    assert store.snapshots.list("docs") == ()
-    store.delete("gone")
-    assert [x.name for x in store.snapshots.list("gone")] == ["mine"]
-
-
-def test_a_snapshot_under_way_is_the_renamed_collection_s(store, docs, monkeypatch):
-    has_begun, is_renamed = threading.Event(), threading.Event()
-    copy = docs.copy_into
-
-    def slow(path, stop):
-        has_begun.set()
-        is_renamed.wait(30)
-        copy(path, stop)
-
-    monkeypatch.setattr(docs, "copy_into", slow)
-    with ThreadPoolExecutor() as threads:
-        made = threads.submit(store.create_snapshot, "docs", "first")
-        has_begun.wait(30)
-        store.rename("docs", "docs-1")
-        is_renamed.set()
-        assert made.result().collection == "docs-1"
-    assert [x.collection for x in store.snapshots.list("docs-1")] == ["docs-1"]
-    with pytest.raises(SnapshotNotFoundError):
-        store.restore("docs", "first", "copy")
-    assert ids(store.restore("docs-1", "first", "copy")) == ["a"]
-
-
-def test_a_snapshot_under_way_of_a_deleted_collection_stays_its_own(
-    store, docs, schema, make_document, monkeypatch
-):
-    gone = store.create("gone", schema)
-    gone.upsert([make_document("of-gone")]).result()
-    is_copied, may_end = threading.Event(), threading.Event()
-    describe = snapshots_module._describe
-
-    def slow(*args):
-        is_copied.set()
-        may_end.wait(30)
-        return describe(*args)
-
-    monkeypatch.setattr(snapshots_module, "_describe", slow)
-    with ThreadPoolExecutor() as threads:
-        made = threads.submit(store.snapshots.create, gone, "kept")
-        is_copied.wait(30)
-        store.delete("gone")
-        try:
-            with pytest.raises(
-                SnapshotsKeptError, match=r"new_name: .* 'gone' are kept .*: 'kept'"
-            ):
-                store.rename("docs", "gone")
-        finally:
-            may_end.set()
-        made.result()
-    assert [x.name for x in store.snapshots.list("gone")] == ["kept"]
-    assert store.snapshots.list("docs") == ()
-    store.snapshots.delete("gone", "kept")
-    store.rename("docs", "gone")
-    assert store.names == ("gone",)
-
-
-def test_a_snapshot_that_failed_keeps_no_name_from_others(store, docs, schema, monkeypatch):
-    gone = store.create("gone", schema)
-
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(snapshots_module, "_describe", full)
-        with pytest.raises(StorageError, match="No space left"):
-            store.snapshots.create(gone, "kept")
-    store.delete("gone")
-    store.rename("docs", "gone")
-    assert store.names == ("gone",)
-
-
 def test_at_no_moment_of_a_rename_is_a_collection_listed_twice_or_missed(store, docs):
     seen = []
 
@@ -303,23 +210,6 @@ def test_at_no_moment_of_a_rename_is_a_collection_listed_twice_or_missed(store, 
         patched.setattr(CollectionName, "change", watched)
         store.rename("docs", "docs-1")
     assert set(seen) == {("docs",), ("docs-1",)}
-
-
-def test_a_collection_can_not_be_restored_under_a_name_that_another_got_meanwhile(
-    store, docs, schema, monkeypatch
-):
-    store.create_snapshot("docs", "first")
-    store.create("other", schema)
-    copy = store.snapshots.copy_documents
-
-    def renaming(*args):
-        copy(*args)
-        store.rename("other", "copy")
-
-    monkeypatch.setattr(store.snapshots, "copy_documents", renaming)
-    with pytest.raises(CollectionExistsError):
-        store.restore("docs", "first", "copy")
-    assert store.names == ("copy", "docs")
 
 
 def test_of_renames_at_once_one_succeeds(store, docs):
@@ -457,104 +347,3 @@ def test_a_closed_store_renames_none(store, docs):
     store.close()
     with pytest.raises(CollectionClosedError):
         store.rename("docs", "docs-1")
-
-
-NAMES = st.sampled_from(["a", "b", "c", "d"])
-
-
-class Renames(RuleBasedStateMachine):
-    """Compares a store with two dictionaries: what each name stands for, and has snapshots of."""
-
-    folder: Path
-    schema: object
-
-    def __init__(self):
-        super().__init__()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
-        self.store = CollectionStore(self.folder, LANES)
-        self.incarnations = {}
-        self.aliases = {}
-        self.snapshots = {}
-        self.number = 0
-
-    def teardown(self):
-        self.store.close()
-
-    @rule(name=NAMES)
-    def create(self, name):
-        if name in self.incarnations or name in self.aliases:
-            with pytest.raises((CollectionExistsError, AliasExistsError)):
-                self.store.create(name, self.schema)
-        else:
-            self.incarnations[name] = self.store.create(name, self.schema).sequence.incarnation
-
-    @rule(name=NAMES, new_name=NAMES, keep_alias=st.booleans())
-    def rename(self, name, new_name, keep_alias):
-        is_free = new_name not in self.incarnations and new_name not in self.aliases
-        can = name in self.incarnations and (is_free or self.aliases.get(new_name) == name)
-        if not can or self.snapshots.get(new_name):
-            with pytest.raises(Exception, match=r"name|alias|exist"):
-                self.store.rename(name, new_name, keep_alias=keep_alias)
-            return
-        self.store.rename(name, new_name, keep_alias=keep_alias)
-        self.incarnations[new_name] = self.incarnations.pop(name)
-        self.snapshots[new_name] = self.snapshots.pop(name, [])
-        self.aliases.pop(new_name, None)
-        self.aliases = {x: new_name if y == name else y for x, y in self.aliases.items()}
-        if keep_alias:
-            self.aliases[name] = new_name
-
-    @rule(name=NAMES)
-    def delete(self, name):
-        if name in self.incarnations and name not in self.aliases.values():
-            self.store.delete(name)
-            del self.incarnations[name]
-
-    @rule(name=NAMES)
-    def unalias(self, name):
-        alias(self.store, name, None) if name not in self.incarnations else None
-        self.aliases.pop(name, None)
-
-    @rule(name=NAMES)
-    def copy(self, name):
-        if name in self.incarnations:
-            self.number += 1
-            self.store.create_snapshot(name, f"s{self.number:04}")
-            self.snapshots.setdefault(name, []).append(f"s{self.number:04}")
-
-    @rule(name=NAMES)
-    def drop_snapshots(self, name):
-        for snapshot in self.snapshots.pop(name, []):
-            self.store.snapshots.delete(name, snapshot)
-
-    @rule()
-    def restart(self):
-        self.store.close()
-        self.store = CollectionStore(self.folder, LANES, opens_collections=False)
-        assert folders(self.folder) == sorted(self.incarnations)
-
-    @invariant()
-    def is_as_the_model(self):
-        found = {x.name: x.sequence.incarnation for x in self.store.summaries(self.store.names)}
-        assert found == self.incarnations
-        assert dict(self.store.aliases.items()) == self.aliases
-        for name in "abcd":
-            listed = [snapshot.name for snapshot in self.store.snapshots.list(name)]
-            assert listed == self.snapshots.get(name, [])
-
-
-def test_any_sequence_of_renames_is_as_that_of_a_dictionary(tmp_path, schema):
-    class Machine(Renames):
-        pass
-
-    Machine.folder, Machine.schema = tmp_path / "data", schema
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=30,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )

@@ -14,9 +14,9 @@ import pytest
 
 from twopass.tei.v1 import tei_pb2
 
-from .corpus import ENCODER
-from .serving import Server
-from .tei_stubs import TeiStubs
+from ..corpus import ENCODER
+from ..serving import Server
+from ..tei_stubs import TeiStubs
 
 BEGINS = [0.020964134, 0.04565805, -0.066505864, 0.10739273, -0.013054413, -0.07467599]
 ENDS = [-0.02394062, 0.056565035, -0.07313082, 0.12836726, -8.787423e-33]
