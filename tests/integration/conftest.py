@@ -8,10 +8,20 @@ import pytest
 from twopass.v1 import collection_pb2
 
 from .corpus import fill
-from .fallback import broken, held, small, unhurried
+from .fallback import broken, found, held, held_encoder, passing, small
 from .serving import MAX_MESSAGE_BYTES, Server
 
-__all__ = ["broken", "collection", "facts", "held", "server", "small", "unhurried"]
+__all__ = [
+    "broken",
+    "collection",
+    "facts",
+    "found",
+    "held",
+    "held_encoder",
+    "passing",
+    "server",
+    "small",
+]
 
 
 @pytest.fixture(scope="session")

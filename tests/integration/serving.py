@@ -39,6 +39,8 @@ from twopass.v1 import (
     search_pb2_grpc,
 )
 
+from .passing_time import PassingTime, SkippingLoop
+
 # Of the server that tests share: small enough that a test can send more.
 MAX_MESSAGE_BYTES = 2 * 1024 * 1024
 
@@ -50,6 +52,7 @@ class GatedEngine:
         gate: Batches wait while it is closed.
         failure: What batches raise instead of being computed; None to compute.
         passing: Lets one batch past the closed gate for each release.
+        num_begun: Batches that came so far.
         holds_probes: Whether the closed gate holds the supervisor's probes too. They come when they
             will, soon after an engine failed, and one of them would take what `passing` released.
         entered: Set when a batch waits at the gate or is past it.
@@ -67,6 +70,7 @@ class GatedEngine:
         self.passing = threading.Semaphore(0)
         self.failure: Exception | None = None
         self.entered = threading.Event()
+        self.num_begun = 0
 
     def submit(self, batch: TokenBatch) -> Future[Float32s]:
         return self._thread.submit(self._run, batch, self._engine.submit)
@@ -83,6 +87,7 @@ class GatedEngine:
         self._engine.close()
 
     def _run(self, batch: TokenBatch, submit: Callable[[TokenBatch], Future[Float32s]]) -> Float32s:
+        self.num_begun += 1
         self.entered.set()
         is_held = self.holds_probes or not self._is_probe(batch)
         while is_held and not self.gate.wait(0.001) and not self.passing.acquire(blocking=False):
@@ -179,16 +184,25 @@ class Server(Stubs):
         reranker: The default reranker's.
     """
 
-    def __init__(self, data: Path, *, gated: bool = True, **settings: Any) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        gated: bool = True,
+        passing: PassingTime | None = None,
+        **settings: Any,
+    ) -> None:
         """Starts the server and waits until it serves.
 
         Args:
             data: The folder of its collections.
             gated: Whether its engines stand behind gates, and may be those of a server before; else
                 it makes its own, and makes them again where they fail.
+            passing: Time that `let_pass` lets pass; None where a test waits for none.
             settings: Those of `ServerConfig`.
         """
-        self._loop = uvloop.new_event_loop()  # as `running.run` has
+        # As `running.run` has.
+        self._loop = uvloop.new_event_loop() if passing is None else passing.new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server")
         self._thread.start()
         config = load_config({"data": data, "address": "127.0.0.1:0", "threads": 1} | settings)
@@ -217,6 +231,11 @@ class Server(Stubs):
             return time.thread_time()
 
         return asyncio.run_coroutine_threadsafe(now(), self._loop).result()
+
+    def let_pass(self, seconds: float) -> None:
+        """Lets so much time pass at once; what is due then is called."""
+        assert isinstance(self._loop, SkippingLoop)
+        self._run(self._loop.skip(seconds))
 
     def wait_for_merge(self, collection: str) -> None:
         """Waits until the collection's vectors are all in the base of its index."""

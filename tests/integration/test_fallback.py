@@ -21,12 +21,12 @@ from twopass.v1.search_pb2 import RetrieveOptions
 
 from .corpus import document
 from .fallback import (
-    A_MOMENT,
     FORBID,
     MAX_QUEUED,
     QUESTION,
     asking,
     failure_of,
+    late,
     of,
     wait_for_room,
     wait_until,
@@ -155,19 +155,17 @@ def test_texts_to_embed_need_room_too(small, rpc):
 
 
 def test_a_search_that_becomes_late_in_the_second_pass_keeps_first_pass_order(small, held, vector):
-    response = small.search(asking(vector=vector, time_budget=A_MOMENT))
+    response = late(small, asking(vector=vector), held.entered.is_set).result()
     assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
     assert in_first_pass_order(response)
 
 
 def test_a_time_budget_is_spent_on_the_first_candidates(small, held, vector):
-    """The engine gives back a batch while the rest of the budget runs out behind the gate.
-
-    Longer than `A_MOMENT`: a batch has to be computed in it, by a machine that may be busy.
-    """
+    """The engine gives back a batch while the rest of the budget runs out behind the gate."""
     held.info = dataclasses.replace(held.info, max_batch_tokens=40)  # one or two passages
     held.passing.release()
-    response = small.search(asking(vector=vector, time_budget=Duration(seconds=6)))
+    second = held.num_begun + 2
+    response = late(small, asking(vector=vector), lambda: held.num_begun >= second).result()
     held.info = dataclasses.replace(held.info, max_batch_tokens=2_048)
     assert response.rerank_status == search_pb2.RERANK_STATUS_PARTIAL
     assert 1 <= response.num_reranked < response.num_candidates

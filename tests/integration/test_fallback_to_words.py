@@ -5,7 +5,7 @@ import grpc
 from twopass.v1 import search_pb2
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions
 
-from .fallback import A_MOMENT, FORBID, MAX_QUEUED, asking, failure_of
+from .fallback import FORBID, MAX_QUEUED, asking, failure_of, late
 from .serving import places_taken
 
 
@@ -30,20 +30,17 @@ def test_a_hybrid_search_whose_query_has_no_room_answers_by_words(small):
     assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small):
-    small.encoder.gate.clear()
-    try:
-        late = asking(time_budget=A_MOMENT, fallback=FORBID)
-        refused = failure_of(small.search, late)
-        response = small.search(asking(time_budget=A_MOMENT))
-    finally:
-        small.encoder.gate.set()
+def test_a_hybrid_search_whose_encoder_is_late_answers_by_words(small, held_encoder, found):
+    def ask(**fields: object) -> grpc.Future:
+        found["with_words"].clear()
+        return late(small, asking(**fields), found["with_words"].is_set)
+
+    refused = ask(fallback=FORBID).exception()
+    response = ask().result()
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE
     assert response.rerank_status == search_pb2.RERANK_STATUS_SKIPPED_DEADLINE
     assert words_alone(response)
-    # The latter where a probe was under way: a busy encoder refuses at once what would be late.
-    late = (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
-    assert refused.code() in late
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 def test_a_hybrid_search_whose_encoder_failed_answers_by_words_and_reranks_them(small, broken):

@@ -16,7 +16,7 @@ from twopass.v1.search_pb2 import SearchRequest
 from twopass.v1.spans_pb2 import SpanOptions
 
 from .corpus import ENCODER, FACTS, RERANKER, fill
-from .fallback import A_MOMENT, wait_until
+from .fallback import late, wait_until
 from .serving import Server
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,10 +26,11 @@ OTHER_PASSAGES = [Candidate(text=f"another passage {i}") for i in range(3)]
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory, unhurried) -> Iterator[Server]:
+def watched(tmp_path_factory, passing) -> Iterator[Server]:
     """A server that has answered, refused and remembered something of each kind."""
     data = tmp_path_factory.mktemp("watched")
-    with Server(data, metrics_address="127.0.0.1:0", max_queued_pairs=100) as server:
+    settings = {"metrics_address": "127.0.0.1:0", "max_queued_pairs": 100, "probe_seconds": 1e8}
+    with Server(data, passing=passing, **settings) as server:
         fill(server, "facts")
         for _ in range(2):
             server.search(SearchRequest(collection="facts", query="Why is the sky blue?"))
@@ -42,9 +43,9 @@ def watched(tmp_path_factory, unhurried) -> Iterator[Server]:
             with pytest.raises(grpc.RpcError):
                 call(request)
         server.reranker.gate.clear()  # what comes now is late for certain
-        late = SearchRequest(collection="facts", query="Why is grass green?")
-        late.time_budget.CopyFrom(A_MOMENT)
-        server.search(late)
+        server.reranker.entered.clear()
+        request = SearchRequest(collection="facts", query="Why is grass green?")
+        late(server, request, server.reranker.entered.is_set).result()
         with pytest.raises(grpc.RpcError):
             server.rerank(RerankRequest(query="late", candidates=OTHER_PASSAGES), timeout=2)
         server.reranker.gate.set()

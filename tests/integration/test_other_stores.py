@@ -20,7 +20,16 @@ from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions
 
 from .corpus import FACTS, fill
-from .fallback import A_MOMENT, FORBID, QUESTION, asking, failure_of, wait_until
+from .fallback import (
+    BUDGET,
+    FORBID,
+    QUESTION,
+    asking,
+    embedding_since_now,
+    failure_of,
+    late,
+    wait_until,
+)
 from .memory_store import MemoryHybridRetrieval, MemoryRetrieval, MemoryStore
 from .serving import Server, places_taken
 
@@ -37,13 +46,13 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory, store, unhurried) -> Iterator[Server]:
+def small(tmp_path_factory, store, passing) -> Iterator[Server]:
     """A server on a store in memory."""
     data = tmp_path_factory.mktemp("unused")
-    limits = {"max_queued_pairs": MAX_QUEUED, "query_cache_bytes": 0, "probe_seconds": 1_000.0}
+    limits = {"max_queued_pairs": MAX_QUEUED, "query_cache_bytes": 0, "probe_seconds": 1e8}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app_module, "open_store", lambda *_, **__: OpenedStore(store, lambda: None))
-        server = Server(data, http_address="127.0.0.1:0", **limits)
+        server = Server(data, http_address="127.0.0.1:0", passing=passing, **limits)
     with server:
         server.reranker.holds_probes = server.encoder.holds_probes = False
         fill(server, "facts")
@@ -211,19 +220,16 @@ def test_an_encoder_that_failed_leaves_the_words_and_they_are_reranked(small, br
     assert response.rerank_status == search_pb2.RERANK_STATUS_COMPLETE
 
 
-def test_an_encoder_that_is_late_leaves_the_words(small, store):
-    small.encoder.gate.clear()
-    try:
-        response = small.search(asking(time_budget=A_MOMENT, rerank=NO_RERANK))
-        refused = failure_of(small.search, asking(time_budget=A_MOMENT, fallback=FORBID))
-    finally:
-        small.encoder.gate.set()
+def test_an_encoder_that_is_late_leaves_the_words(small, store, held_encoder):
+    # Words are asked for alone where half of the time has passed.
+    call = late(small, asking(rerank=NO_RERANK), held_encoder.entered.is_set, 0.7)
+    wait_until(lambda: store.calls["with_words"])
+    small.let_pass(BUDGET.seconds)
+    response = call.result()
+    refused = late(small, asking(fallback=FORBID), lambda: small._app._gate.num_calls).exception()
     assert response.retrieve_status == search_pb2.RETRIEVE_STATUS_LEXICAL_DEADLINE
     assert [hit.lexical_rank for hit in response.hits] == list(range(1, len(response.hits) + 1))
-    assert refused.code() in (
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-    )
+    assert refused.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert (store.calls["both"], store.calls["with_words"]) == (0, 1)
 
 
@@ -251,14 +257,16 @@ def test_an_encoder_that_comes_after_the_words_were_asked_for_still_gives_both_l
 @pytest.mark.parametrize("fallback", [search_pb2.FALLBACK_ALLOW, FORBID])
 def test_both_lists_that_are_late_leave_nothing_to_answer(small, store, fallback):
     store.held.add("both")
-    error = failure_of(small.search, asking(time_budget=A_MOMENT, fallback=fallback))
+    error = late(small, asking(fallback=fallback), lambda: store.calls["both"]).exception()
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    assert "time_budget: 2,000 ms given, and within them no candidate was" in error.details()
+    assert "time_budget: 600,000 ms given, and within them no candidate was" in error.details()
 
 
 def test_a_filter_that_is_late_is_told_as_such(small, store):
     store.held.add("members")
-    error = failure_of(small.search, asking(time_budget=A_MOMENT, filter=TWO))
+    is_embedded = embedding_since_now(small)
+    request = asking(filter=TWO)
+    error = late(small, request, lambda: store.calls["members"] and is_embedded()).exception()
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert "the filter was not looked up" in error.details()
 
