@@ -28,7 +28,7 @@ from twopass.v1 import feedback_pb2, feedback_pb2_grpc, search_pb2
 
 from .command_line import answer, invoke
 from .corpus import fill
-from .serving import Server, Stubs
+from .serving import Server, Stubs, server_process
 
 QUESTION = "What is the capital of Australia?"
 
@@ -284,6 +284,19 @@ def test_feedback_is_there_after_a_restart_and_holds_no_text_unless_asked(tmp_pa
     assert b"capital" not in content
     with Server(tmp_path, gated=False) as server, Client(server.target) as client:
         assert [(row.query_id, row.query) for row in client.feedback("facts")] == [("q", "")]
+
+
+def test_feedback_that_was_acknowledged_is_there_after_a_kill(tmp_path):
+    with server_process(tmp_path) as (process, target), Client(target) as client:
+        fill(Stubs(target), "facts")
+        for grade, name in enumerate(("sky", "bees", "tides")):
+            one = Feedback(query_id="q", document_id=name, grade=grade)
+            assert client.record_feedback("facts", [one]).num_recorded == 1
+        process.kill()
+        process.wait()
+    with Server(tmp_path, gated=False) as server, Client(server.target) as client:
+        kept = [(row.document_id, row.grade) for row in client.feedback("facts")]
+        assert kept == [("bees", 1), ("sky", 0), ("tides", 2)]
 
 
 def test_a_server_that_keeps_none_says_why_and_gives_answers_no_id(tmp_path):

@@ -1,7 +1,5 @@
 """Which sentences of a hit answer: over Search, BatchSearch, Rerank and RerankStream."""
 
-import time
-
 import grpc
 import pytest
 
@@ -12,7 +10,7 @@ from twopass.v1.search_pb2 import RerankOptions, SearchRequest
 from twopass.v1.spans_pb2 import HighlightOptions, SpanOptions
 
 from .corpus import calibrated
-from .fallback import A_MOMENT, FORBID, MAX_QUEUED, QUESTION, asking
+from .fallback import FORBID, MAX_QUEUED, QUESTION, asking, late, wait_until
 from .serving import SetCall, places_taken
 
 TITLE = "Australia"
@@ -94,6 +92,15 @@ def test_without_spans_nothing_is_said_of_them(server, countries):
     assert response.spans_status == spans_pb2.SPANS_STATUS_UNSPECIFIED
     assert not response.timings.HasField("spans")
     assert not any(hit.spans for hit in response.hits)
+
+
+def test_spans_change_neither_the_hits_nor_their_order(server, countries):
+    plain, marked = search(server, countries), search(server, countries, ALL)
+    assert all(hit.spans for hit in marked.hits)
+    for hit in marked.hits:
+        del hit.spans[:]
+    assert len(plain.hits) == 2
+    assert list(marked.hits) == list(plain.hits)
 
 
 def test_only_the_first_hits_have_spans(server, countries):
@@ -301,8 +308,8 @@ def test_a_failed_reranker_leaves_hits_without_spans(small, broken):
 
 
 def test_spans_that_are_late_leave_the_hits(small, held):
-    request = asking(spans=SpanOptions(), rerank=RerankOptions(enabled=False), time_budget=A_MOMENT)
-    response = small.search(request)
+    request = asking(spans=SpanOptions(), rerank=RerankOptions(enabled=False))
+    response = late(small, request, held.entered.is_set).result()
     assert response.spans_status == spans_pb2.SPANS_STATUS_SKIPPED_DEADLINE
     assert len(response.hits) == 10
 
@@ -322,7 +329,4 @@ def test_nothing_works_for_spans_once_the_caller_is_gone(small, held):
     call = small.search.future(request)
     assert held.entered.wait(60)
     call.cancel()
-    end = time.monotonic() + 60
-    while small._app._arbiter.num_admitted:
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    wait_until(lambda: not small._app._arbiter.num_admitted)

@@ -12,6 +12,7 @@ from twopass.server.edge.keys import make_key
 from twopass.tei.v1 import tei_pb2
 
 from ..corpus import ENCODER
+from ..fallback import wait_until
 from ..serving import Server, places_taken
 from ..tei_stubs import TeiStubs
 from .asking import QUERY, TEXTS, failure
@@ -144,9 +145,11 @@ def test_a_full_queue_refuses_a_request(small):
 
 def test_a_stream_waits_for_places_in_a_full_queue(small):
     encoder = TeiStubs(small.tei_targets[1])
+    small.encoder.entered.clear()
     with places_taken(small, 10):
         answers = encoder.embed.EmbedStream(tei_pb2.EmbedRequest(inputs=t) for t in TEXTS)
-        assert answers.is_active()
+        wait_until(lambda: small._app._gate.num_calls == 2)  # with the one that holds the places
+        assert not small.encoder.entered.is_set()
     assert len(list(answers)) == len(TEXTS)
 
 

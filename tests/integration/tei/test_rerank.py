@@ -35,8 +35,9 @@ def test_scores_are_calibrated_unless_raw_ones_are_asked_for(served, reranker):
 
 def test_texts_are_returned_when_asked_for(reranker):
     request = tei_pb2.RerankRequest(query=QUERY, texts=TEXTS, return_text=True)
-    for rank in reranker.rerank.Rerank(request).ranks:
-        assert rank.text == TEXTS[rank.index]
+    ranks = reranker.rerank.Rerank(request).ranks
+    assert sorted(rank.index for rank in ranks) == list(range(len(TEXTS)))
+    assert all(rank.text == TEXTS[rank.index] for rank in ranks)
 
 
 def test_what_an_answer_took_stands_in_it_and_before_it(reranker):

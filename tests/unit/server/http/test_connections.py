@@ -23,10 +23,12 @@ async def test_requests_far_ahead_of_their_answers_end_the_connection(server, as
 
 async def test_a_few_requests_ahead_are_answered_in_turn(server, asked):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    writer.write(b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n7" * 10)
-    received = b""
-    while received.count(b"HTTP/1.1 200 OK") < 10 or not received.endswith(b"7"):
-        received += await asyncio.wait_for(reader.read(10_000), 20)
+    head = b"POST /echo HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\n"
+    writer.write(b"".join(head + b"%d" % number for number in range(10)))
+    for number in range(10):
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert await asyncio.wait_for(reader.readexactly(1), 20) == b"%d" % number
     writer.close()
 
 

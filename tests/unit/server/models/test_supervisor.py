@@ -173,7 +173,10 @@ async def test_a_text_that_overflows_fails_alone_again_and_again_without_a_resta
         with pytest.raises(NonFiniteOutputError, match="sequence 1 of 2"):
             await spoilt
         assert (await sound).output.tolist() == [7.0]
-        await asyncio.sleep(0.05)  # several probes
+        num_probed = first.num_probed_rows
+        async with asyncio.timeout(60):
+            while first.num_probed_rows == num_probed:  # noqa: ASYNC110  # the count has no event
+                await asyncio.sleep(0.005)
     assert engine._engine is first
     assert states == []
     watching.cancel()
