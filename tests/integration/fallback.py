@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from twopass.engines.errors import DeviceError
 from twopass.index.sqlite.retrieval import SqliteRetrieval
@@ -98,7 +99,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, threading.Event]:
 
 @pytest.fixture
 def broken(small: Server) -> Iterator[Callable]:
-    """Lets engines fail until the test ends."""
+    """Lets engines fail until the test ends; then waits until a probe has found them well."""
 
     def fail(*engines: GatedEngine) -> None:
         for engine in engines:
@@ -106,6 +107,9 @@ def broken(small: Server) -> Iterator[Callable]:
 
     yield fail
     small.reranker.failure = small.encoder.failure = None
+    check = health_pb2_grpc.HealthStub(small.channel).Check
+    serving = health_pb2.HealthCheckResponse.SERVING
+    wait_until(lambda: check(health_pb2.HealthCheckRequest()).status == serving)
 
 
 def late(
