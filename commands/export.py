@@ -36,6 +36,7 @@ from twopass.commands.transfer.exporting import (
 )
 from twopass.commands.transfer.flat_records import CollisionError, check_metadata_field
 from twopass.commands.transfer.progress import Meter
+from twopass.commands.transfer.unfinished import unfinished
 
 _PAGE = 500
 _STDOUT = Path("-")
@@ -175,10 +176,8 @@ def _writer(output: Path, metadata_field: str, *, vectors: bool) -> Iterator[Wri
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         return
-    unfinished = output.with_name(f".unfinished-{output.name}")
-    try:
-        with opened(output, unfinished, metadata_field, vectors=vectors) as write:
-            yield write
-        unfinished.replace(output)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        unfinished(output) as beside,
+        opened(output, beside, metadata_field, vectors=vectors) as write,
+    ):
+        yield write

@@ -1,12 +1,10 @@
 """`twopass feedback`: clicks and judgements in and out, and what shadows make of them."""
 
 import dataclasses
-import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -17,11 +15,15 @@ from twopass.client import (
     Feedback,
     FeedbackKind,
     FeedbackRefusal,
-    RecordedFeedback,
     Shadow,
     ShadowDifference,
 )
-from twopass.commands.feedback_lines import FeedbackFileError, read_feedback
+from twopass.commands.feedback_lines import (
+    FeedbackFileError,
+    FeedbackFormat,
+    feedback_lines,
+    read_feedback,
+)
 from twopass.commands.options import (
     DEFAULT_TARGET,
     AsJson,
@@ -31,9 +33,12 @@ from twopass.commands.options import (
     print_json,
 )
 from twopass.commands.terminal.confirmation import Yes, confirm
+from twopass.commands.terminal.consoles import is_terminal
 from twopass.commands.terminal.failures import FAILED, USAGE, exit_with
+from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.sentences import counted, say, say_beside
 from twopass.commands.terminal.tables import Table, figures, names, print_table
+from twopass.commands.transfer.unfinished import unfinished
 
 app = typer.Typer(
     help="Record, export and delete clicks and judgements; tell what shadows make of them.",
@@ -47,15 +52,6 @@ _SIGNIFICANT = 0.01
 
 Since = Annotated[datetime | None, typer.Option(help="Only what was given then or later, in UTC.")]
 Before = Annotated[datetime | None, typer.Option(help="Only what was given before, in UTC.")]
-
-
-class FeedbackFormat(StrEnum):
-    """How feedback is written."""
-
-    QRELS = "qrels"
-    TREC = "trec"
-    JSONL = "jsonl"
-    JUDGEMENTS = "judgements"
 
 
 @app.command("record")
@@ -125,7 +121,8 @@ def record(
 
 
 _REASONS: dict[str, str] = {
-    "search_unknown": "the server does not know its search_id any more, and it has no query_id",
+    "search_unknown": "the server does not know its search_id: another one gave it, or too long "
+    "ago; give a query_id beside it",
     "not_shown": "the search did not show the document that was clicked",
 }
 
@@ -164,15 +161,19 @@ def export(
     chosen = format or (FeedbackFormat.JSONL if output.suffix == ".jsonl" else FeedbackFormat.QRELS)
     kind = FeedbackKind.JUDGEMENT
     takes_clicks = clicks or chosen is FeedbackFormat.JSONL
+    if str(output) != "-" and output.exists():
+        exit_with(f"{output}: there is such a file already; name another, or delete it")
     with connected(target) as client:
         rows = client.feedback(
             collection, kind=None if takes_clicks else kind, start=since, end=before
         )
         try:
-            with _opened(output) as stream:
-                num_lines = sum(_write(stream, line) for line in _lines(chosen, collection, rows))
-        except OSError as error:
-            exit_with(f"{output}: can't be written ({error.strerror or error})")
+            with _opened(output) as write:
+                num_lines = sum(map(write, feedback_lines(chosen, collection, rows)))
+        except BrokenPipeError:  # whoever reads has read enough
+            raise
+        except (OSError, FeedbackFileError) as error:
+            exit_with(f"{output}: can't be written ({getattr(error, 'strerror', '') or error})")
     if chosen is FeedbackFormat.JUDGEMENTS and not num_lines:
         say_beside(
             "no judgement comes with the text of its query: start the server with --feedback-texts "
@@ -313,12 +314,18 @@ def _plain(shadow: Shadow) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(output: Path) -> Iterator[TextIO]:
+def _opened(output: Path) -> Iterator[Callable[[str], int]]:
+    """What writes a line, and counts it."""
     if str(output) == "-":
-        yield sys.stdout
+        is_shown = is_terminal(sys.stdout)
+        yield lambda line: _write(sys.stdout, _obeyed_by_none(line) if is_shown else line)
+        sys.stdout.flush()  # while whoever has stopped reading can still be told of
         return
-    with output.open("x", encoding="utf-8", newline="") as stream:
-        yield stream
+    with (
+        unfinished(output) as beside,
+        beside.open("w", encoding="utf-8", newline="") as stream,
+    ):
+        yield lambda line: _write(stream, line)
 
 
 def _write(stream: TextIO, line: str) -> int:
@@ -326,48 +333,6 @@ def _write(stream: TextIO, line: str) -> int:
     return 1
 
 
-def _lines(
-    chosen: FeedbackFormat, collection: str, rows: Iterable[RecordedFeedback]
-) -> Iterator[str]:
-    if chosen is FeedbackFormat.JSONL:
-        for row in rows:
-            plain = dataclasses.asdict(row) | {"time": row.time.isoformat()}
-            yield json.dumps({k: v for k, v in plain.items() if v != ""}, ensure_ascii=False)
-        return
-    if chosen is FeedbackFormat.JUDGEMENTS:
-        yield from _judgements(collection, rows)
-        return
-    if chosen is FeedbackFormat.QRELS:
-        yield "query-id\tcorpus-id\tscore"
-    for query_id, _, grades in _by_query(rows):
-        for document_id, grade in grades.items():
-            if chosen is FeedbackFormat.QRELS:
-                yield f"{query_id}\t{document_id}\t{grade}"
-            else:
-                yield f"{query_id} 0 {document_id} {grade}"
-
-
-def _judgements(collection: str, rows: Iterable[RecordedFeedback]) -> Iterator[str]:
-    for _, query, grades in _by_query(rows):
-        if query:
-            line = {"collection": collection, "query": query, "judgements": grades}
-            yield json.dumps(line, ensure_ascii=False)
-
-
-def _by_query(rows: Iterable[RecordedFeedback]) -> Iterator[tuple[str, str, dict[str, int]]]:
-    """Queries with their texts and grades; a judgement counts before a click on the same."""
-    current, query = "", ""
-    grades: dict[str, int] = {}
-    judged: set[str] = set()
-    for row in rows:
-        if row.query_id != current:
-            if grades:
-                yield current, query, grades
-            current, query, grades, judged = row.query_id, row.query, {}, set()
-        is_judgement = row.kind is FeedbackKind.JUDGEMENT
-        if is_judgement or row.document_id not in judged:
-            grades[row.document_id] = row.grade
-        if is_judgement:
-            judged.add(row.document_id)
-    if grades:
-        yield current, query, grades
+def _obeyed_by_none(line: str) -> str:
+    """A line without what a terminal obeys in ids and queries."""
+    return "\t".join(map(printable, line.split("\t")))

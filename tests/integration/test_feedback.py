@@ -370,6 +370,7 @@ def test_commands_record_export_and_delete(keeping, client, tmp_path, monkeypatc
 
     everything, judged = tmp_path / "all.jsonl", tmp_path / "judged.jsonl"
     assert invoke("feedback", "export", "facts", str(everything)).exit_code == 0
+    assert "already" in invoke("feedback", "export", "facts", str(everything)).stderr
     assert invoke(
         "feedback", "export", "facts", str(judged), "--format", "judgements"
     ).exit_code == 0  # fmt: skip

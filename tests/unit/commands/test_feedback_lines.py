@@ -1,9 +1,19 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from twopass.client import Feedback
-from twopass.commands.feedback_lines import FeedbackFileError, read_feedback
+from twopass.client import Feedback, FeedbackKind, RecordedFeedback
+from twopass.commands.feedback_lines import (
+    FeedbackFileError,
+    FeedbackFormat,
+    feedback_lines,
+    read_feedback,
+)
+
+# Whatever the server takes for an id.
+IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 
 def read(tmp_path, text: str, name: str = "feedback.jsonl") -> list[Feedback]:
@@ -46,6 +56,37 @@ def test_a_line_that_is_no_feedback_is_named(tmp_path, text, said):
     with pytest.raises(FeedbackFileError) as raised:
         read(tmp_path, text)
     assert said in str(raised.value)
+
+
+def recorded(query_id: str, document_id: str, grade: int = 1) -> RecordedFeedback:
+    return RecordedFeedback(
+        query_id=query_id,
+        document_id=document_id,
+        kind=FeedbackKind.JUDGEMENT,
+        grade=grade,
+        time=datetime(2026, 3, 1, tzinfo=UTC),
+        rank=0,
+        query="",
+    )
+
+
+@given(st.lists(st.tuples(IDS, IDS), unique=True, max_size=5))
+def test_a_table_of_qrels_is_read_as_it_was_written(tmp_path_factory, ids):
+    rows = [recorded(query, document) for query, document in sorted(ids)]
+    table = "".join(f"{line}\n" for line in feedback_lines(FeedbackFormat.QRELS, "docs", rows))
+    file = tmp_path_factory.mktemp("table") / "qrels.tsv"
+    file.write_text(table, encoding="utf-8", newline="")
+    expected = [Feedback(query_id=q, document_id=d, grade=1) for q, d in sorted(ids)]
+    assert list(read_feedback(str(file))) == expected
+
+
+@pytest.mark.parametrize("name", ["two words", "a\ttab", "", " q"])
+def test_an_id_that_trec_can_not_hold_is_refused(name):
+    whole = list(feedback_lines(FeedbackFormat.TREC, "docs", [recorded("q", "a", 2)]))
+    assert whole == ["q 0 a 2"]
+    for rows in ([recorded(name, "a")], [recorded("q", name)]):
+        with pytest.raises(FeedbackFileError, match="white space, which parts the columns"):
+            list(feedback_lines(FeedbackFormat.TREC, "docs", rows))
 
 
 def test_a_table_and_a_file_that_are_none_are_refused(tmp_path):
