@@ -27,7 +27,7 @@ from twopass.commands.terminal.consoles import literal, output, table_columns
 from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.query_words import QueryWords
 from twopass.commands.terminal.sentences import broken_lines, say
-from twopass.commands.terminal.spans import Shown, in_a_pipe, on_a_terminal
+from twopass.commands.terminal.spans import Shown, in_a_pipe, on_a_terminal, passage_of
 from twopass.commands.terminal.tables import Table, figures, names, print_table, texts
 
 QUERY_CUT = "The question is longer than a model reads: the model read its beginning."
@@ -362,14 +362,13 @@ def _part(hit: SearchHit | RerankHit) -> str:
     span: Span | None = hit.span if isinstance(hit, SearchHit) else hit.window
     if span is None:
         return hit.text
-    # Spans count the characters of title, space and text together.
-    before = len(hit.title) + 1 if hit.title else 0
-    return hit.text[max(0, span.start - before) : max(0, span.end - before)] or hit.text
+    passage, before = passage_of(hit)
+    return passage[max(before, span.start) : max(before, span.end)] or hit.text
 
 
 def _matched(hit: SearchHit, words: QueryWords, columns: int, shown: Shown) -> list[Text]:
     if hit.content_omitted:
-        return [Text("(left out, since the answer would be too large)", style=_DIM)]
+        return [Text("(left out: there was no room or no time for it)", style=_DIM)]
     if shown is not Shown.TEXT and (lines := on_a_terminal(hit, shown, words)):
         return lines
     return [words.marked(_cut_to(printable(_part(hit)), words, columns))]

@@ -21,7 +21,8 @@ _SCORE_STYLE = "dim"
 _BESIDE = 160
 _PANEL = "Sentences that answer"
 _WITHOUT = {
-    SpansStatus.PARTIAL: "Time did not suffice for the sentences of all documents.",
+    SpansStatus.PARTIAL: "Not all documents have their sentences: time did not suffice, or their "
+    "texts were not read.",
     SpansStatus.SKIPPED_DEADLINE: "No sentences, since time did not suffice.",
     SpansStatus.SKIPPED_OVERLOAD: "No sentences, since too much else waited.",
     SpansStatus.FAILED: "No sentences, since the reranker failed, or the texts could not be read.",
@@ -112,7 +113,8 @@ def what_to_show(*, spans: bool, highlight: bool, pruned: bool, as_json: bool) -
     if len(given) > 1 and not as_json:
         exit_with(
             f"{' and '.join(f'--{shown}' for shown in given)}: a table shows one of them; give "
-            "--json for all"
+            "--json for all",
+            USAGE,
         )
     return given[0] if given else Shown.TEXT
 
@@ -201,26 +203,35 @@ def told_of_spans(status: SpansStatus | None) -> str:
     return _WITHOUT.get(status, "") if status is not None else ""
 
 
+def passage_of(hit: SearchHit | RerankHit) -> tuple[str, int]:
+    """Title, space and text together, whose characters spans count; and where the text begins."""
+    if not hit.title:
+        return hit.text, 0
+    passage = f"{hit.title} {hit.text}".strip()
+    start = len(hit.title.lstrip()) + 1 if hit.title.strip() else 0
+    return passage, start if start < len(passage) else 0
+
+
 def _sentences(hit: SearchHit | RerankHit) -> list[tuple[float, str]]:
-    passage = f"{hit.title} {hit.text}".strip() if hit.title else hit.text
+    passage, _ = passage_of(hit)
     return [(span.score, passage[span.start : span.end]) for span in hit.spans]
 
 
 def _highlighted(hit: SearchHit | RerankHit) -> Text:
     """The text around the best span, with every span in it underlined."""
-    before = len(hit.title) + 1 if hit.title else 0
+    passage, before = passage_of(hit)
     best = hit.spans[0]
     start = max(before, best.start - _BESIDE)
-    end = min(before + len(hit.text), best.end + _BESIDE)
+    end = min(len(passage), best.end + _BESIDE)
     shown = Text("… " if start > before else "")
     at = start
     for span in sorted(hit.spans, key=lambda span: span.start):
         first, last = max(at, min(span.start, end)), max(at, min(span.end, end))
-        shown.append(_on_a_line(hit.text[at - before : first - before]))
-        shown.append(_on_a_line(hit.text[first - before : last - before]), style=_SPAN_STYLE)
+        shown.append(_on_a_line(passage[at:first]))
+        shown.append(_on_a_line(passage[first:last]), style=_SPAN_STYLE)
         at = last
-    shown.append(_on_a_line(hit.text[at - before : end - before]))
-    return shown.append(" …" if end < before + len(hit.text) else "")
+    shown.append(_on_a_line(passage[at:end]))
+    return shown.append(" …" if end < len(passage) else "")
 
 
 def _on_a_line(text: str) -> str:

@@ -5,16 +5,18 @@ from dataclasses import replace
 import pytest
 import typer
 
-from twopass.client import ScoredSpan, SearchHit, SpansStatus
+from twopass.client import ScoredSpan, SearchHit, Span, SpansStatus
 from twopass.commands.terminal.hits import print_hits
 from twopass.commands.terminal.query_words import QueryWords
 from twopass.commands.terminal.spans import (
     Shown,
     WantedSpans,
+    in_a_pipe,
     on_a_terminal,
     told_of_spans,
     what_to_show,
 )
+from twopass.server.models.passages import passage_of as server_passage_of
 
 from .test_hits import HIT, RESULT
 
@@ -58,6 +60,22 @@ def test_of_a_long_text_what_stands_around_the_best_sentence_is_shown():
     assert str(line).startswith("… ")
     assert str(line).endswith(" …")
     assert "Here." in str(line)
+
+
+@pytest.mark.parametrize("title", ["", "The sky", "  The sky", "The sky ", " "])
+def test_spans_count_the_characters_of_title_and_text_as_models_read_them(title, capsys):
+    text = "It is late. The sky is blue."
+    start = server_passage_of(title, text).index("The sky is")
+    span = ScoredSpan(start, start + 16, 0.75, 1.0)
+    hit = replace(HIT, title=title, text=text, spans=(span,), span=Span(start, start + 16))
+    assert in_a_pipe(hit, Shown.SPANS) == "0.750 The sky is blue."
+    (line,) = on_a_terminal(hit, Shown.HIGHLIGHT, NO_WORDS)
+    assert str(line) == text
+    assert [text[each.start : each.end] for each in line.spans] == ["The sky is blue."]
+    print_hits(replace(RESULT, hits=(hit,)), [])
+    (_, row, *_) = capsys.readouterr().out.splitlines()
+    assert row.endswith(" The sky is blue.")
+    assert "It is late" not in row
 
 
 def test_what_is_left_of_a_text_is_shown_whole():
