@@ -149,6 +149,8 @@ class SlotPipeline:
                     self._serve(flights)
                 except DeviceError as error:
                     self._fail(flights, error)
+                except Exception as error:  # a mistake of ours: nobody is to wait for ever
+                    self._fail(flights, DeviceError(f"{type(error).__name__}: {error}"))
         except BaseException as error:
             if opened.done():  # closing a failed device may well fail
                 _logger.warning("device not closed cleanly: %s", error)

@@ -22,22 +22,21 @@ from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import EngineUnavailableError, InputTooLongError
 from twopass.engines.gpu.device_kind import require_driver
 from twopass.engines.gpu.launch_paths import LaunchPath, paths_told
+from twopass.engines.gpu.pytorch.device import device_errors, launching, turns
 from twopass.engines.gpu.pytorch.forward.encoder import TorchEncoder
 from twopass.engines.gpu.pytorch.forward.fused_rows import FusedRowOps, find_kernels
 from twopass.engines.gpu.pytorch.graphs.cache import GraphSwitch
-from twopass.engines.gpu.pytorch.graphs.capture import (
-    InGraphs,
-    TorchGraphs,
-    capturing,
-    device_errors,
-)
+from twopass.engines.gpu.pytorch.graphs.capture import InGraphs, TorchGraphs
 from twopass.engines.gpu.pytorch.graphs.keys import GraphSteps
 from twopass.engines.gpu.pytorch.graphs.lanes import open_lanes
 from twopass.engines.gpu.pytorch.graphs.slots import GraphSlot, OverlappedSlot
 from twopass.engines.gpu.slots import Slot, SlotPipeline
 from twopass.engines.installing import how_to_install
+from twopass.engines.model.architecture import Architecture
 from twopass.engines.model.families import read_architecture
 from twopass.engines.model.folder import ModelFolder
+from twopass.engines.model.pooling import EmbeddingHead
+from twopass.engines.model.weights import ModelWeights
 from twopass.engines.onnx.bucket_grid import Launch
 from twopass.engines.shown import paths_on
 
@@ -118,14 +117,7 @@ class TorchEngine:
         label, dtype = _number_type(torch, precision, is_gpu=is_gpu)
         is_reranker = folder.spec.kind is ModelKind.RERANKER
         head = None if is_reranker else folder.head
-        model = TorchEncoder(
-            torch,
-            architecture,
-            weights,
-            head=head,
-            device=target,
-            dtype=dtype,
-        )
+        model = _on_device(torch, architecture, weights, head=head, device=target, dtype=dtype)
         _logger.debug(
             "attention is %s", "packed" if model.is_packed else "padded: no kernel for packed"
         )
@@ -207,7 +199,7 @@ class TorchEngine:
             if LaunchPath.CUDA_GRAPHS in paths:
                 slots = self._with_graphs(torch, make_lane, paths, slots)
             yield slots
-            with capturing:
+            with turns.launch():
                 torch.cuda.synchronize()
             for lane in self._lanes:
                 lane.close()
@@ -259,6 +251,25 @@ def _number_type(torch: Any, precision: Precision | None, *, is_gpu: bool) -> tu
     if precision is Precision.F32 or not is_gpu:
         return "f32", torch.float32
     return "fp16", torch.float16
+
+
+def _on_device(
+    torch: Any,
+    architecture: Architecture,
+    weights: ModelWeights,
+    *,
+    head: EmbeddingHead | None,
+    device: Any,
+    dtype: Any,
+) -> TorchEncoder:
+    """The model once all of its weights are on the device; arguments as of `TorchEncoder`."""
+    if device.type == "cpu":
+        return TorchEncoder(torch, architecture, weights, head=head, device=device, dtype=dtype)
+    with launching(torch):
+        model = TorchEncoder(torch, architecture, weights, head=head, device=device, dtype=dtype)
+        # They are joined on this thread's stream, and read on streams of slots.
+        torch.cuda.current_stream(device).synchronize()
+    return model
 
 
 def _fused(torch: Any, model: TorchEncoder, dtype: Any) -> TorchEncoder | None:
@@ -323,7 +334,7 @@ class _GpuSlot:
         """Copies there, computes, copies back; see `Slot`."""
         torch = self._torch
         gathered = _gathered(torch, batch, launch)
-        with device_errors(torch), torch.inference_mode(), torch.cuda.stream(self._stream):
+        with launching(torch), torch.cuda.stream(self._stream):
             # Kept until the copies are done; PyTorch uses page-locked blocks again.
             self._sources = tuple(tensor.pin_memory() for tensor in gathered)
             token_ids, offsets, query_lengths = (

@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from twopass.engines.base.sequences import Float32s, TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
+from twopass.engines.gpu.pytorch.device import capturing, launching
 from twopass.engines.gpu.pytorch.forward.encoder import TorchEncoder
 from twopass.engines.gpu.pytorch.graphs.cache import GraphCache, GraphSwitch
 from twopass.engines.gpu.pytorch.graphs.inputs import InputBlock
@@ -36,8 +36,6 @@ _BUDGET_SHARE, _BUDGET_BYTES = 8, 4 << 30
 # A shape that was filled up may be computed by other kernels, whose sums round elsewhere: this many
 # units in the last place of the type, of an output of one or more.
 _TOLERATED_UNITS, _LEAST_TOLERANCE = 32, 1e-3
-# Waiting for a whole device fails while any thread captures on it.
-capturing = Lock()
 
 
 @contextmanager
@@ -50,18 +48,6 @@ def _without_collections() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-@contextmanager
-def device_errors(torch: Any) -> Iterator[None]:
-    """Translates PyTorch's errors of a device."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        torch.cuda.empty_cache()
-        raise OutOfDeviceMemoryError(str(error)) from error
-    except torch.AcceleratorError as error:  # the context does not survive it
-        raise DeviceError(str(error)) from error
 
 
 @dataclass(slots=True)
@@ -135,7 +121,7 @@ class TorchGraphs:
         self.block_size = InputBlock.largest(steps.max_tokens, steps.max_sequences)
         self.stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
-        with device_errors(torch), torch.inference_mode(), torch.cuda.stream(self.stream):
+        with launching(torch), torch.cuda.stream(self.stream):
             self.inputs = torch.zeros(self.block_size, dtype=torch.int32, device=device)
             self.outputs = torch.zeros(
                 (steps.max_sequences, *row_shape), dtype=torch.float32, device=device
@@ -175,12 +161,7 @@ class TorchGraphs:
             return
         torch, batch = self._torch, made_up(GraphKey(8, 3, 4), fused.vocabulary_size)
         try:
-            with (
-                capturing,
-                device_errors(torch),
-                torch.inference_mode(),
-                torch.cuda.stream(self.stream),
-            ):
+            with launching(torch), torch.cuda.stream(self.stream):
                 self._launched(fused, batch)
                 self.stream.synchronize()
         except (DeviceError, OutOfDeviceMemoryError):
@@ -198,12 +179,14 @@ class TorchGraphs:
 
     def host_inputs(self) -> Any:
         """A block of inputs on the host, page-locked."""
-        return self._torch.empty(self.block_size, dtype=self._torch.int32, pin_memory=True)
+        with launching(self._torch):
+            return self._torch.empty(self.block_size, dtype=self._torch.int32, pin_memory=True)
 
     def host_outputs(self) -> Any:
         """Room for results on the host, page-locked."""
         shape = (self.steps.max_sequences, *self._row_shape)
-        return self._torch.empty(shape, dtype=self._torch.float32, pin_memory=True)
+        with launching(self._torch):
+            return self._torch.empty(shape, dtype=self._torch.float32, pin_memory=True)
 
     def turn_off(self, reason: str) -> None:
         """Gives up all graphs of the engine, each once it is not under way."""
@@ -215,7 +198,7 @@ class TorchGraphs:
 
     def free_bytes(self) -> int:
         """Of the device, what PyTorch keeps for later not counted as taken."""
-        with capturing:
+        with launching(self._torch):
             self._torch.cuda.empty_cache()
             free: int = self._torch.cuda.mem_get_info(self.device)[0]
         return free
@@ -243,12 +226,7 @@ class TorchGraphs:
         batch = made_up(key, encoder.vocabulary_size)
         block.fill(self._trial.numpy(), batch, np.arange(len(batch), dtype=np.int32))
         # The block of inputs is used on one stream in order, also by launches under way.
-        with (
-            capturing,
-            device_errors(torch),
-            torch.inference_mode(),
-            torch.cuda.stream(self.stream),
-        ):
+        with launching(torch), torch.cuda.stream(self.stream):
             self.inputs[: block.size].copy_(self._trial[: block.size], non_blocking=True)
             expected = self._launched(self._inside.plain, batch)
             ids, offsets, query_lengths = (
@@ -260,24 +238,28 @@ class TorchGraphs:
             # Kernels are loaded and work spaces allocated by the first run, which no graph may.
             filled()
             self.stream.synchronize()
-            graph = torch.cuda.CUDAGraph()
-            with (
-                _without_collections(),
-                torch.cuda.graph(
-                    graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"
-                ),
-            ):
-                outputs = filled()
-                self.outputs[: key.sequences].copy_(outputs)
-            del outputs  # its memory is the next graph's
-            captured = _TorchGraph(torch, graph, self.stream)
-            try:
+        graph = torch.cuda.CUDAGraph()
+        with (
+            capturing(torch),
+            torch.cuda.stream(self.stream),  # also where the end of a capture fails
+            _without_collections(),
+            torch.cuda.graph(
+                graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"
+            ),
+        ):
+            outputs = filled()
+            self.outputs[: key.sequences].copy_(outputs)
+        del outputs  # its memory is the next graph's
+        captured = _TorchGraph(torch, graph, self.stream)
+        try:
+            with launching(torch), torch.cuda.stream(self.stream):
                 captured.replay()
                 found = self.outputs[: len(batch)].cpu().numpy()
-                ensure_alike(found, expected.cpu().numpy(), self._tolerance)
-            except BaseException:
-                captured.close()
-                raise
+                wanted = expected.cpu().numpy()
+            ensure_alike(found, wanted, self._tolerance)
+        except BaseException:
+            captured.close()
+            raise
         return captured
 
 
@@ -295,7 +277,7 @@ class _TorchGraph:
 
     def close(self) -> None:
         """Waits for the last replay and frees it."""
-        with device_errors(self._torch):
+        with launching(self._torch):
             self._stream.synchronize()
             self._graph.reset()
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from twopass.engines.base.sequences import Float32s, Int32s, TokenBatch
 from twopass.engines.errors import DeviceError, OutOfDeviceMemoryError
+from twopass.engines.gpu.pytorch.device import device_errors, launching
 from twopass.engines.gpu.pytorch.graphs.cache import Graph
-from twopass.engines.gpu.pytorch.graphs.capture import TorchGraphs, device_errors
+from twopass.engines.gpu.pytorch.graphs.capture import TorchGraphs
 from twopass.engines.gpu.pytorch.graphs.inputs import InputBlock
 from twopass.engines.gpu.slots import Slot
 from twopass.engines.onnx.bucket_grid import Launch
@@ -58,7 +59,7 @@ class GraphSlot:
         block = InputBlock(key)
         block.fill(self._block, batch, launch.rows)
         try:
-            with device_errors(torch), torch.inference_mode():
+            with launching(torch):
                 self._queue(graph, block.size, count)
         except DeviceError:
             raise
@@ -112,7 +113,7 @@ class OverlappedSlot(GraphSlot):
         super().__init__(torch, graphs, without)
         self._copies = torch.cuda.Stream(graphs.device)
         self._arrived, self._computed = torch.cuda.Event(), torch.cuda.Event()
-        with device_errors(torch), torch.inference_mode(), torch.cuda.stream(self._copies):
+        with launching(torch), torch.cuda.stream(self._copies):
             self._staged = torch.zeros(graphs.block_size, dtype=torch.int32, device=graphs.device)
             self._kept = torch.zeros(
                 graphs.outputs.shape, dtype=torch.float32, device=graphs.device

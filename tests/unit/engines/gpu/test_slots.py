@@ -204,6 +204,17 @@ def test_a_failed_device_fails_all_that_waits_and_all_that_comes(host, pipeline,
         submitted(pipeline, [8]).result()
 
 
+def test_a_mistake_of_ours_fails_all_that_waits_and_all_that_comes(host):
+    def mistaken():
+        raise KeyError("a shape")
+
+    with_mistake = SlotPipeline("test", host.opened, GRID.plan, idle=mistaken)
+    for _ in range(2):
+        with pytest.raises(DeviceError, match="KeyError: 'a shape'"):
+            submitted(with_mistake, [8]).result(60)
+    with_mistake.close()
+
+
 def test_a_batch_that_can_not_be_packed_harms_no_other(host, pipeline):
     def fault(what, slot, launch):
         if launch.seq_len == 24:

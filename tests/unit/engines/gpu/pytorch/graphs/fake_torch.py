@@ -8,6 +8,7 @@ raises while one is captured.
 """
 
 from contextlib import contextmanager, nullcontext
+from threading import get_ident
 
 import numpy as np
 
@@ -179,6 +180,7 @@ class Cuda:
         free: Free bytes; each graph takes `graph_bytes`.
         graphs: Captured and not given back.
         capture_faults: Called when a capture begins.
+        during_captures: Called while a graph is captured.
         replay_faults: Called when a graph is replayed.
         skew: Added to what graphs compute, to make them wrong.
         chance: A `random.Random` that draws what is done early, or None.
@@ -193,7 +195,8 @@ class Cuda:
         self.graphs, self.capture_faults, self.replay_faults = [], [], []
         self.replays = 0
         self.skew = 0.0
-        self.capturing = None
+        self.capturing = self.capturing_by = None
+        self.during_captures = []
         self.default = self.current = Stream(self)
 
     def forbid(self, what):
@@ -201,6 +204,9 @@ class Cuda:
             raise AcceleratorError(f"{what} while a graph is captured")
 
     def queue(self, step):
+        assert self.capturing is None or self.capturing_by == get_ident(), (
+            "another thread queues work while a graph is captured"
+        )
         if self.capturing is not None:
             self.capturing.work.append(step)
             return
@@ -248,7 +254,9 @@ class Cuda:
             fault()
         with self.stream(stream):
             graph.work, graph.stream = [], stream
-            self.capturing = graph
+            self.capturing, self.capturing_by = graph, get_ident()
+            for meanwhile in self.during_captures:
+                meanwhile()
             try:
                 yield
             finally:

@@ -36,8 +36,8 @@ class SlotWithout:
 class Opened:
     """Graphs and slots on a fake device, in a pipeline or alone."""
 
-    def __init__(self, *, kind=GraphSlot, num_slots=2, num_lanes=1, fused=None):
-        self.torch = FakeTorch()
+    def __init__(self, *, kind=GraphSlot, num_slots=2, num_lanes=1, fused=None, torch=None):
+        self.torch = torch or FakeTorch()
         self.cuda = self.torch.cuda
         self.encoder = FakeEncoder(self.torch)
         self.fused = None if fused is None else FakeEncoder(self.torch, **fused)
@@ -50,6 +50,10 @@ class Opened:
             kind(self.torch, self.lanes[place % num_lanes], slot)
             for place, slot in enumerate(self.without)
         ]
+
+    def beside(self):
+        """Another engine on the same device."""
+        return Opened(torch=self.torch)
 
     def lane(self):
         return TorchGraphs(

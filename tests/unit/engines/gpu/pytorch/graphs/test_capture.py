@@ -42,6 +42,28 @@ def test_a_capture_while_launches_are_under_way_touches_none(opened):
     assert opened.num_without == 0
 
 
+def test_another_engine_launches_before_a_capture_or_after_it(opened):
+    other = opened.beside()
+    capture(other, [7, 7])
+    began, done = threading.Event(), threading.Event()
+
+    def launch():
+        began.set()
+        computed(other.slots[0], [6, 8])
+        done.set()
+
+    def meanwhile():
+        threading.Thread(target=launch, daemon=True).start()
+        began.wait(60)
+        assert not done.wait(0.05)
+
+    opened.cuda.during_captures.append(meanwhile)
+    opened.graphs.cache.warm_up([STEPS.key(10, 2, 7)])
+    assert done.wait(60)
+    assert opened.graphs.is_on
+    assert other.num_without == 0
+
+
 def test_a_shape_without_a_graph_runs_as_it_did_and_is_captured_when_nothing_waits(opened):
     slot = opened.slots[0]
     for _ in range(2):
