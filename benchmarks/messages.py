@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import grpc
 import typer
+import uvloop
 
 from twopass.benchmarks.machine import this_machine
 from twopass.server.app import App
@@ -33,10 +34,10 @@ _MAX_MESSAGE_BYTES = 64 * 2**20
 
 
 class Loop:
-    """An event loop in a thread of its own, whose processor time can be read."""
+    """A server's event loop in a thread of its own, whose processor time can be read."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="loop")
         self._thread.start()
 

@@ -3,7 +3,6 @@
 Run as a module it is a slowed engine: `python -m twopass.benchmarks.fleet.process 20000`.
 """
 
-import asyncio
 import json
 import os
 import signal
@@ -20,8 +19,8 @@ from twopass.engines.base.model import LoadedModel, ModelSpec
 from twopass.engines.loading import load_model
 from twopass.server.config import ServerConfig, ServerRole
 from twopass.server.config_loading import load_config
-from twopass.server.engine_app import EngineApp
 from twopass.server.local import COMPUTES_ALL
+from twopass.server.running import run
 from twopass.server.telemetry.logs import LogFormat, LogLevel, configure_logging
 
 _SERVE = (sys.executable, "-m", "twopass.commands.main", "serve", "--address", "127.0.0.1:0")
@@ -137,16 +136,11 @@ def _slowed_models(config: ServerConfig, tokens_per_second: float) -> list[Loade
     return [load_model(name, num_threads=1, computed_by=slowed) for name in names]
 
 
-async def _serve(tokens_per_second: float) -> None:
+def _serve(tokens_per_second: float) -> None:
     config = load_config({"role": ServerRole.ENGINE, "address": "127.0.0.1:0"})
-    app = EngineApp(config, lambda each: _slowed_models(each, tokens_per_second))
-    await app.start()
-    stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await stopping.wait()
-    await app.stop()
+    run(config, load=lambda each: _slowed_models(each, tokens_per_second))
 
 
 if __name__ == "__main__":
     configure_logging(LogFormat.JSON, LogLevel.INFO)
-    asyncio.run(_serve(float(sys.argv[1])))
+    _serve(float(sys.argv[1]))
