@@ -7,9 +7,7 @@ import typer
 
 from twopass.client import (
     Collection,
-    ConvexFusion,
     QueryTruncation,
-    ReciprocalRankFusion,
     RetrieveMode,
     SearchDefaults,
     Truncation,
@@ -23,6 +21,7 @@ from twopass.commands.options import (
     connected,
     print_json,
 )
+from twopass.commands.search_options import LONG_PASSAGES, LONG_QUESTIONS, fusion_for
 from twopass.commands.terminal.failures import USAGE, exit_with
 from twopass.commands.terminal.sentences import say
 
@@ -73,18 +72,11 @@ def defaults(
     ] = None,
     truncation: Annotated[
         Truncation | None,
-        typer.Option(
-            help="What happens to a passage that is longer than the reranker reads: truncate reads "
-            "its beginning, max_window all of it in windows, of which the best counts, reject "
-            "fails."
-        ),
+        typer.Option(help=f"{LONG_PASSAGES}."),
     ] = None,
     query_truncation: Annotated[
         QueryTruncation | None,
-        typer.Option(
-            help="What happens to a question that is longer than a model reads: truncate reads its "
-            "beginning and says so, reject fails."
-        ),
+        typer.Option(help=f"{LONG_QUESTIONS}."),
     ] = None,
     chosen_by: Annotated[
         str | None, typer.Option(help="Who or what chose them, in words for people.")
@@ -105,12 +97,10 @@ def defaults(
         twopass collections defaults docs -k 100 --depth 30
         twopass collections defaults docs --clear
     """
-    if rrf_k is not None and alpha is not None:
-        exit_with("--rrf-k, --alpha: two ways to fuse; give one of them", USAGE)
     given: dict[str, Any] = {
         "mode": mode,
         "k": k,
-        "fusion": ReciprocalRankFusion(rrf_k) if rrf_k is not None else _convex(alpha),
+        "fusion": fusion_for(rrf_k, alpha),
         "rerank": rerank,
         "depth": depth,
         "reranker": reranker,
@@ -134,10 +124,6 @@ def defaults(
     say(f"{collection.name}: {told or 'searches use the defaults of the server'}")
     if collection.search_defaults_problem:
         say(collection.search_defaults_problem)
-
-
-def _convex(alpha: float | None) -> ConvexFusion | None:
-    return None if alpha is None else ConvexFusion(alpha)
 
 
 def _changed(

@@ -9,13 +9,10 @@ import typer
 
 from twopass.client import QueryTruncation, Truncation
 from twopass.commands.options import DEFAULT_TARGET, AsJson, Target, connected, print_json
+from twopass.commands.search_options import LONG_PASSAGES, LONG_QUESTIONS
 from twopass.commands.sources.decoding import marked_encoding, not_decoded
 from twopass.commands.sources.options import EncodingOption
-from twopass.commands.terminal.consoles import is_terminal, literal
-from twopass.commands.terminal.failures import exit_with
-from twopass.commands.terminal.hits import QUERY_CUT, print_passages
-from twopass.commands.terminal.sentences import say, say_beside
-from twopass.commands.terminal.spans import (
+from twopass.commands.span_options import (
     HighlightOption,
     MaxSpansOption,
     NeighborsOption,
@@ -24,9 +21,13 @@ from twopass.commands.terminal.spans import (
     SpansOption,
     SpanWindowOption,
     WantedSpans,
-    told_of_spans,
     what_to_show,
 )
+from twopass.commands.terminal.consoles import is_terminal, literal
+from twopass.commands.terminal.failures import exit_with
+from twopass.commands.terminal.hits import QUERY_CUT, print_passages
+from twopass.commands.terminal.sentences import say, say_beside
+from twopass.commands.terminal.spans import told_of_spans
 
 
 def rerank(
@@ -47,10 +48,7 @@ def rerank(
     ] = "",
     query_truncation: Annotated[
         QueryTruncation | None,
-        typer.Option(
-            help="What happens to a question that is longer than a model reads: truncate reads its "
-            "beginning and says so, reject fails; unset: truncate."
-        ),
+        typer.Option(help=f"{LONG_QUESTIONS}; unset: truncate."),
     ] = None,
     reranker: Annotated[
         str | None,
@@ -58,11 +56,7 @@ def rerank(
     ] = None,
     truncation: Annotated[
         Truncation | None,
-        typer.Option(
-            help="What happens to a passage that is longer than the reranker reads: truncate reads "
-            "its beginning, max_window all of it in windows, of which the best counts, reject "
-            "fails; unset: truncate."
-        ),
+        typer.Option(help=f"{LONG_PASSAGES}; unset: truncate."),
     ] = None,
     min_score: Annotated[
         float | None,

@@ -18,6 +18,16 @@ from twopass.client import (
     WordClauses,
 )
 from twopass.commands import filters as filters_as_typed
+from twopass.commands.arranging_options import (
+    CollapseByOption,
+    CollapseOption,
+    DiversityDepthOption,
+    DiversityOption,
+    MaxListedOption,
+    MaxPerValueOption,
+    collapse_for,
+    diversity_for,
+)
 from twopass.commands.options import (
     DEFAULT_TARGET,
     AsJson,
@@ -29,6 +39,7 @@ from twopass.commands.options import (
 from twopass.commands.search_options import (
     ANSWER,
     FIRST,
+    LONG_QUESTIONS,
     SECOND,
     AlphaOption,
     AnswerThresholdOption,
@@ -47,21 +58,7 @@ from twopass.commands.search_options import (
     fields_for,
     fusion_for,
 )
-from twopass.commands.terminal.arranging import (
-    CollapseByOption,
-    CollapseOption,
-    DiversityDepthOption,
-    DiversityOption,
-    MaxListedOption,
-    MaxPerValueOption,
-    collapse_for,
-    diversity_for,
-    told_of_arranging,
-)
-from twopass.commands.terminal.consoles import literal
-from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
-from twopass.commands.terminal.sentences import counted, say, say_exactly
-from twopass.commands.terminal.spans import (
+from twopass.commands.span_options import (
     HighlightOption,
     MaxSpansOption,
     NeighborsOption,
@@ -70,9 +67,13 @@ from twopass.commands.terminal.spans import (
     SpansOption,
     SpanWindowOption,
     WantedSpans,
-    told_of_spans,
     what_to_show,
 )
+from twopass.commands.terminal.arranging import told_of_arranging
+from twopass.commands.terminal.consoles import literal
+from twopass.commands.terminal.hits import QUERY_CUT, outcome_lines, print_hits
+from twopass.commands.terminal.sentences import counted, say, say_exactly
+from twopass.commands.terminal.spans import told_of_spans
 
 
 def search(
@@ -179,8 +180,7 @@ def search(
         QueryTruncation | None,
         typer.Option(
             rich_help_panel=ANSWER,
-            help="What happens to a question that is longer than a model reads: truncate reads its "
-            "beginning and says so, reject fails; unset: the collection's default, or truncate.",
+            help=f"{LONG_QUESTIONS}; unset: the collection's default, or truncate.",
         ),
     ] = None,
     spans: SpansOption = False,

@@ -11,6 +11,15 @@ FIRST = "First pass"
 SECOND = "Second pass"
 ANSWER = "Answer"
 
+LONG_PASSAGES = (
+    "What happens to a passage that is longer than the reranker reads: truncate reads its "
+    "beginning, max_window all of it in windows, of which the best counts, reject fails"
+)
+LONG_QUESTIONS = (
+    "What happens to a question that is longer than a model reads: truncate reads its beginning "
+    "and says so, reject fails"
+)
+
 # --- the first pass -------------------------------------------------------------------------------
 
 RrfKOption: TypeAlias = Annotated[
@@ -77,9 +86,7 @@ TruncationOption: TypeAlias = Annotated[
     Truncation | None,
     typer.Option(
         rich_help_panel=SECOND,
-        help="What happens to a passage that is longer than the reranker reads: truncate reads its "
-        "beginning, max_window all of it in windows, of which the best counts, reject fails. "
-        "Unset: the collection's default, or truncate.",
+        help=f"{LONG_PASSAGES}. Unset: the collection's default, or truncate.",
     ),
 ]
 MinScoreOption: TypeAlias = Annotated[

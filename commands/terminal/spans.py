@@ -1,25 +1,17 @@
-"""The sentences of hits that answer, as commands are told to show them."""
+"""The sentences of hits that answer, as they are shown."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, TypeAlias
 
-import typer
 from rich.text import Text
 
-from twopass.client import Highlight, RerankHit, SearchHit, Spans, SpansStatus
-from twopass.commands.terminal.failures import USAGE, exit_with
+from twopass.client import RerankHit, SearchHit, SpansStatus
 from twopass.commands.terminal.printable import printable
 from twopass.commands.terminal.query_words import QueryWords
 
-# The server looks for the spans of so many hits at most.
-_MAX_HITS = 100
-_TAG = "**"
 _SPAN_STYLE = "underline"
 _SCORE_STYLE = "dim"
 # Characters of a text beside the best span that a terminal shows of it.
 _BESIDE = 160
-_PANEL = "Sentences that answer"
 _WITHOUT = {
     SpansStatus.PARTIAL: "Not all documents have their sentences: time did not suffice, or their "
     "texts were not read.",
@@ -27,71 +19,6 @@ _WITHOUT = {
     SpansStatus.SKIPPED_OVERLOAD: "No sentences, since too much else waited.",
     SpansStatus.FAILED: "No sentences, since the reranker failed, or the texts could not be read.",
 }
-
-SpansOption: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--spans", rich_help_panel=_PANEL, help="Show the sentences that answer, with their scores."
-    ),
-]
-HighlightOption: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--highlight",
-        rich_help_panel=_PANEL,
-        help="Show the text with the sentences that answer marked, by ** in a pipe.",
-    ),
-]
-PrunedOption: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--pruned",
-        rich_help_panel=_PANEL,
-        help="Show what is left of the text without the sentences that do not answer.",
-    ),
-]
-SpanWindowOption: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--span-window",
-        min=8,
-        max=512,
-        rich_help_panel=_PANEL,
-        metavar="<tokens>",
-        help="Look for whole sentences in a row, as many as have so many tokens, rather than for "
-        "single ones.",
-    ),
-]
-MaxSpansOption: TypeAlias = Annotated[
-    int | None,
-    typer.Option(
-        "--max-spans",
-        min=1,
-        max=64,
-        rich_help_panel=_PANEL,
-        help="Most sentences of a hit; unset: 3.",
-    ),
-]
-SpanMinScoreOption: TypeAlias = Annotated[
-    float | None,
-    typer.Option(
-        "--span-min-score",
-        min=0,
-        max=1,
-        rich_help_panel=_PANEL,
-        help="Leave out sentences whose score is lower, 0 none; unset: those whose odds are below "
-        "an eighth of the best one's.",
-    ),
-]
-NeighborsOption: TypeAlias = Annotated[
-    int,
-    typer.Option(
-        min=0,
-        max=8,
-        rich_help_panel=_PANEL,
-        help="How many sentences before and after each stay in the text of --pruned.",
-    ),
-]
 
 
 class Shown(StrEnum):
@@ -101,76 +28,6 @@ class Shown(StrEnum):
     SPANS = "spans"
     HIGHLIGHT = "highlight"
     PRUNED = "pruned"
-
-
-def what_to_show(*, spans: bool, highlight: bool, pruned: bool, as_json: bool) -> Shown:
-    """What is shown of hits' texts, by a command's flags.
-
-    Exits with an error where a table is to show more than one of them.
-    """
-    flags = {Shown.SPANS: spans, Shown.HIGHLIGHT: highlight, Shown.PRUNED: pruned}
-    given = [shown for shown, is_given in flags.items() if is_given]
-    if len(given) > 1 and not as_json:
-        exit_with(
-            f"{' and '.join(f'--{shown}' for shown in given)}: a table shows one of them; give "
-            "--json for all",
-            USAGE,
-        )
-    return given[0] if given else Shown.TEXT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedSpans:
-    """Which sentences a command is told to look for.
-
-    Attributes:
-        spans: Whether sentences are shown.
-        highlight: Whether they are shown in the text.
-        pruned: Whether the text that is left is shown.
-        window_tokens: Most tokens of sentences in a row; None for single sentences.
-        max_spans: Most of a hit; None for the server's default.
-        min_score: Sentences below are left out; None for the server's default.
-        neighbors: Sentences beside each that stay in the text that is left.
-    """
-
-    spans: bool
-    highlight: bool
-    pruned: bool
-    window_tokens: int | None = None
-    max_spans: int | None = None
-    min_score: float | None = None
-    neighbors: int = 0
-
-    def options(self, num_hits: int) -> Spans | bool:
-        """What is asked of the server. Exits where flags tell more of sentences that nobody wants.
-
-        Args:
-            num_hits: How many hits are shown; 0 for all.
-        """
-        if self.neighbors and not self.pruned:
-            exit_with("--neighbors: stay in the text of --pruned; give both", USAGE)
-        if not (self.spans or self.highlight or self.pruned):
-            told = {
-                "--span-window": self.window_tokens,
-                "--max-spans": self.max_spans,
-                "--span-min-score": self.min_score,
-            }
-            if given := [flag for flag, value in told.items() if value is not None]:
-                exit_with(
-                    f"{given[0]}: says which sentences; give --spans, --highlight or --pruned too",
-                    USAGE,
-                )
-            return False
-        return Spans(
-            unit=None if self.window_tokens is None else "window",
-            window_tokens=self.window_tokens,
-            hits=min(num_hits or _MAX_HITS, _MAX_HITS),
-            max_spans=self.max_spans,
-            min_score=self.min_score,
-            pruned_text=self.pruned,
-            neighbors=self.neighbors,
-            highlight=Highlight(pre_tag=_TAG, post_tag=_TAG) if self.highlight else False,
-        )
 
 
 def in_a_pipe(hit: SearchHit | RerankHit, shown: Shown) -> str:

@@ -3,18 +3,15 @@
 from dataclasses import replace
 
 import pytest
-import typer
 
 from twopass.client import ScoredSpan, SearchHit, Span, SpansStatus
 from twopass.commands.terminal.hits import print_hits
 from twopass.commands.terminal.query_words import QueryWords
 from twopass.commands.terminal.spans import (
     Shown,
-    WantedSpans,
     in_a_pipe,
     on_a_terminal,
     told_of_spans,
-    what_to_show,
 )
 from twopass.server.models.passages import passage_of as server_passage_of
 
@@ -34,7 +31,6 @@ SPANNED: SearchHit = replace(
     highlighted_text="It is late. **The sky is\nblue.** **It is day.**",
 )
 NO_WORDS = QueryWords.of([])
-NONE = {"spans": False, "highlight": False, "pruned": False}
 
 
 def shown_as(shown):
@@ -99,38 +95,6 @@ def test_in_a_pipe_they_stand_in_the_cell_of_the_text(capsys, shown, cell):
 def test_a_hit_without_sentences_shows_its_text(capsys, shown):
     print_hits(RESULT, [], shown=shown)
     assert capsys.readouterr().out.splitlines()[1].endswith("Why the sky is blue.")
-
-
-def test_a_table_shows_one_of_them_and_json_has_all(capsys):
-    assert what_to_show(**NONE, as_json=False) is Shown.TEXT
-    assert what_to_show(**NONE | {"pruned": True}, as_json=False) is Shown.PRUNED
-    both = NONE | {"spans": True, "pruned": True}
-    assert what_to_show(**both, as_json=True) is Shown.SPANS
-    with pytest.raises((SystemExit, typer.Exit)):
-        what_to_show(**both, as_json=False)
-    assert "--spans and --pruned: a table shows one of them" in capsys.readouterr().err
-
-
-def test_the_server_is_asked_for_what_is_shown():
-    assert WantedSpans(**NONE).options(num_hits=10) is False
-    assert WantedSpans(**NONE | {"pruned": True}).options(num_hits=10).pruned_text
-    asked = WantedSpans(**NONE | {"highlight": True}).options(num_hits=0)
-    assert (asked.hits, asked.highlight.pre_tag) == (100, "**")
-
-
-@pytest.mark.parametrize(
-    ("told", "flag"),
-    [
-        ({"neighbors": 1}, "--neighbors"),
-        ({"max_spans": 2}, "--max-spans"),
-        ({"min_score": 0.5}, "--span-min-score"),
-        ({"window_tokens": 64}, "--span-window"),
-    ],
-)
-def test_a_flag_of_sentences_that_nobody_wants_is_an_error(told, flag, capsys):
-    with pytest.raises((SystemExit, typer.Exit)):
-        WantedSpans(**NONE, **told).options(num_hits=10)
-    assert flag in capsys.readouterr().err
 
 
 def test_missing_sentences_are_told_of():
