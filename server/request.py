@@ -119,6 +119,9 @@ class BytesInFlight:
         self.num_bytes -= num_bytes
 
 
+# libuv counts whole milliseconds, from the last that was full: its timers ring up to 1.5 ms early,
+# and what they end is to know whether it was by the deadline. An answer so late would not arrive.
+_EARLY_SECONDS = 0.002
 # A caller gives up a little before the server does: it began to count earlier, and gRPC rounds the
 # timeout that it sends up to three digits.
 _DEADLINE_SLACK_SECONDS = 0.01
@@ -198,7 +201,7 @@ class Request:
 
     def is_past_deadline(self) -> bool:
         """Whether the caller has given up, so that no answer would arrive."""
-        return self.deadline is not None and time.perf_counter() >= self.deadline
+        return self.deadline is not None and time.perf_counter() >= self.deadline - _EARLY_SECONDS
 
     def is_at_deadline(self) -> bool:
         """Whether a caller that gives up now does so for its deadline."""

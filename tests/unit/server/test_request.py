@@ -1,6 +1,10 @@
+import asyncio
 import time
+from contextlib import ExitStack
+from functools import partial
 
 import pytest
+import uvloop
 
 from twopass.server.errors import OverloadedError, PermissionDeniedError
 from twopass.server.request import ANYONE, BytesInFlight, Caller, Request
@@ -21,6 +25,27 @@ async def test_work_for_a_request_is_stopped_at_its_deadline(clock):
     await clock.passes(100)
     assert stop.is_set
     assert request.is_past_deadline()
+
+
+def test_work_that_the_servers_event_loop_stops_at_a_deadline_finds_it_past():
+    async def deadlines() -> list[bool]:
+        requests = [Request(deadline=time.perf_counter() + 0.001 + i / 3_000) for i in range(100)]
+        stopped = [asyncio.Event() for _ in requests]
+        found: list[bool] = []
+
+        def stop(request: Request, event: asyncio.Event) -> None:
+            found.append(request.is_past_deadline())
+            event.set()
+
+        with ExitStack() as waiting:
+            for request, event in zip(requests, stopped, strict=True):
+                waiting.enter_context(request.stop.calling(partial(stop, request, event)))
+            for event in stopped:
+                await event.wait()
+        return found
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as `running.run` has
+        assert runner.run(deadlines()) == [True] * 100
 
 
 async def test_work_for_a_request_is_stopped_when_it_is_closed():
