@@ -183,6 +183,7 @@ class _Connection(HttpToolsProtocol):
     when_lost: Callable[[], object] | None = None
     transport: Any
     _head_began: float | None = None  # by the loop's clock; None between heads
+    _has_begun_head = False  # in the data that came last
     _head_bytes = 0  # received of an unfinished head
     _field_bytes = 0  # of the fields of a head that have come whole
     _left_bytes = 0  # of a body that has its answer
@@ -202,13 +203,13 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        head = self._head_began
+        self._has_begun_head = False
         super().data_received(data)
         if self._is_refused or self.transport.is_closing():
             return
         if self._head_began is not None:
             # Of data in which the head begins, only its whole fields are known to be its own.
-            self._head_bytes += len(data) if head == self._head_began else 0
+            self._head_bytes += 0 if self._has_begun_head else len(data)
             if max(self._head_bytes, self._field_bytes) > _MAX_HEAD_BYTES:
                 self._refuse_head()
                 return
@@ -227,6 +228,7 @@ class _Connection(HttpToolsProtocol):
             raise _TooFarAheadError
         super().on_message_begin()
         self._head_began = self.loop.time()
+        self._has_begun_head = True
         self._head_bytes = self._field_bytes = self._left_bytes = 0
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
 
