@@ -7,6 +7,8 @@ import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import uvloop
+
 from twopass.server.app import App
 from twopass.server.config import ServerConfig
 from twopass.server.telemetry.logs import configure_logging
@@ -67,7 +69,8 @@ def _serve(config: ServerConfig, log: Path, port: Connection) -> None:
     with log.open("a") as stream:
         os.dup2(stream.fileno(), 2)
     configure_logging(config.log_format, config.log_level)
-    asyncio.run(_run(config, port))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as `running.run` has
+        runner.run(_run(config, port))
 
 
 async def _run(config: ServerConfig, port: Connection) -> None:

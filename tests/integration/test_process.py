@@ -132,7 +132,7 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path):
 
 
 _LOSING_ITS_ENGINES = """
-import asyncio, sys
+import sys
 from twopass.server import config_loading, running
 from twopass.server.models import supervisor
 
@@ -141,7 +141,7 @@ async def watch(self, tell):
 
 supervisor.Supervisor.watch = watch
 settings = config_loading.load_config({"data": sys.argv[1], "address": "127.0.0.1:0"})
-asyncio.run(running.serve(settings))
+running.run(settings)
 """
 
 
