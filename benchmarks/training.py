@@ -25,11 +25,11 @@ from twopass.benchmarks.machine import this_machine
 from twopass.engines.base.sequences import Int32s, Ragged
 from twopass.engines.model.folder import open_model
 from twopass.engines.model.tokenizer import load_tokenizer
-from twopass.training.example_pool import Steps, prepared_by, prepared_here
-from twopass.training.example_worker import Source
-from twopass.training.layout import PartSize, lay_out, most_elements
+from twopass.training.examples.layout import PartSize, lay_out, most_elements
+from twopass.training.examples.pool import Steps, prepared_by, prepared_here
+from twopass.training.examples.sampling import GroupArrays, StepSampler
+from twopass.training.examples.worker import Source
 from twopass.training.options import TrainingOptions
-from twopass.training.sampling import GroupArrays, StepSampler
 
 Row = dict[str, Any]
 
@@ -133,7 +133,7 @@ def ways() -> Iterator[tuple[str, Any]]:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
-    from twopass.training.devices import Computing
+    from twopass.training.computing.devices import Computing
 
     yield "padded", Computing(workers=0, packed=False, deterministic=False)
     yield "packed, examples in the same process", Computing(workers=0)
@@ -145,7 +145,7 @@ def ways() -> Iterator[tuple[str, Any]]:
 
 def same_weights_twice(load: Load, model: str) -> list[Row]:
     """Whether the same steps from the same weights give the same weights, on this device."""
-    from twopass.training.devices import Computing
+    from twopass.training.computing.devices import Computing
 
     rows = []
     for deterministic in (True, False):
@@ -167,9 +167,9 @@ class _Run:
     def __init__(self, load: Load, model: str, computing: Any) -> None:
         import torch
 
-        from twopass.training import devices
-        from twopass.training.cross_encoder import CrossEncoder
-        from twopass.training.update import Update
+        from twopass.training.computing import devices
+        from twopass.training.computing.cross_encoder import CrossEncoder
+        from twopass.training.computing.update import Update
 
         torch.manual_seed(0)
         torch.use_deterministic_algorithms(False)

@@ -162,7 +162,8 @@ def train(
 def _train(
     mined: Mined, base: str, out: Path, options: TrainingOptions, computing: dict[str, Any]
 ) -> None:
-    from twopass.training import devices, loop, run  # the extra's packages
+    from twopass.training import loop, run  # the extra's packages
+    from twopass.training.computing import devices
 
     with _bars() as bars:
         bar = bars.add_task("training", total=options.steps)

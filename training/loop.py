@@ -11,25 +11,25 @@ from pathlib import Path
 
 import torch
 
-from twopass.training.ahead import prepared
-from twopass.training.cross_encoder import CrossEncoder
-from twopass.training.devices import (
+from twopass.training.computing.cross_encoder import CrossEncoder
+from twopass.training.computing.devices import (
     Computing,
     Copies,
     num_workers,
     page_locker,
     use_deterministic_kernels,
 )
-from twopass.training.example_pool import PreparedStep, Steps, prepared_by, prepared_here
-from twopass.training.example_worker import Source
-from twopass.training.examples import Examples
-from twopass.training.layout import most_elements
+from twopass.training.computing.update import Update
+from twopass.training.examples.ahead import prepared
+from twopass.training.examples.layout import most_elements
+from twopass.training.examples.pool import PreparedStep, Steps, prepared_by, prepared_here
+from twopass.training.examples.tokenized import Examples
+from twopass.training.examples.worker import Source
 from twopass.training.measuring import Measured, measure
 from twopass.training.options import TrainingOptions
 from twopass.training.pairs import TrainingError
 from twopass.training.reading import read_groups
 from twopass.training.teachers import Teach
-from twopass.training.update import Update
 
 # A teacher reads the examples of later steps, in a thread, without the interpreter.
 _STEPS_TAUGHT_AHEAD = {"cuda": 2}

@@ -10,7 +10,7 @@ import numpy as np
 from twopass.engines.base.model import LoadedReranker
 from twopass.engines.base.sequences import Float32s, Int32s, Ragged, TokenBatch
 from twopass.engines.loading import load_model
-from twopass.training.examples import Example, Examples
+from twopass.training.examples.tokenized import Example, Examples
 from twopass.training.pairs import TrainingError
 
 _GROUPS_AT_ONCE = 8

@@ -14,9 +14,9 @@ from twopass.engines.model.folder import ModelFolder, open_model
 from twopass.engines.model.tokenizer import load_tokenizer
 from twopass.training.calibration import Fit, fit
 from twopass.training.card import Story, card
-from twopass.training.cross_encoder import CrossEncoder
-from twopass.training.devices import Computing
-from twopass.training.examples import Examples
+from twopass.training.computing.cross_encoder import CrossEncoder
+from twopass.training.computing.devices import Computing
+from twopass.training.examples.tokenized import Examples
 from twopass.training.judging import Reading, Verdict, judge
 from twopass.training.loop import Progress, TrainingLoop
 from twopass.training.measuring import measure

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from twopass.engines.base.tokenizer import Tokenizer
-from twopass.training.layout import Part
+from twopass.training.examples.layout import Part
 from twopass.training.pairs import TrainingError
 from twopass.training.reading import opened
 

@@ -1,7 +1,7 @@
 """The measurement of training, as far as it needs no PyTorch."""
 
 from twopass.benchmarks.training import Load, examples_alone, sampler_of
-from twopass.training.layout import PartSize, lay_out
+from twopass.training.examples.layout import PartSize, lay_out
 
 
 def test_examples_are_measured_by_what_a_core_makes_of_them():

@@ -6,7 +6,7 @@ import pytest
 
 from twopass.engines.model.locating import locate
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
-from twopass.training.examples import Examples
+from twopass.training.examples.tokenized import Examples
 from twopass.training.mining import Group
 from twopass.training.options import TrainingOptions
 

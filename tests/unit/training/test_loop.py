@@ -12,9 +12,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the extra training")
 pytest.importorskip("transformers", reason="needs the extra training")
 
-from twopass.training.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
-from twopass.training.devices import Computing  # noqa: E402
-from twopass.training.layout import PartSize, lay_out  # noqa: E402
+from twopass.training.computing.cross_encoder import AveragedWeights, CrossEncoder  # noqa: E402
+from twopass.training.computing.devices import Computing  # noqa: E402
+from twopass.training.examples.layout import PartSize, lay_out  # noqa: E402
 from twopass.training.loop import TrainingLoop  # noqa: E402
 from twopass.training.measuring import measure, ndcg_by_query  # noqa: E402
 from twopass.training.options import TrainingOptions  # noqa: E402
@@ -227,7 +227,7 @@ def test_a_training_that_ends_early_does_not_wait_for_examples_that_nobody_will_
     run.join(60)
     waits = run.is_alive()
     for child in children_of(os.getpid()) if waits else ():  # so that it ends all the same
-        if "example_worker" in command_of(child):
+        if "examples.worker" in command_of(child):
             os.kill(child, signal.SIGKILL)
     assert not waits
 

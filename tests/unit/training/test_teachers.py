@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from twopass.engines.base.sequences import TokenBatch
-from twopass.training.layout import PartSize, lay_out
+from twopass.training.examples.layout import PartSize, lay_out
 from twopass.training.options import TrainingOptions
 from twopass.training.pairs import TrainingError
 from twopass.training.reading import opened

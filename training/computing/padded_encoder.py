@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from twopass.training.attention import Places
-from twopass.training.layout import Rectangle
-from twopass.training.packed_encoder import PartTensors
+from twopass.training.computing.attention import Places
+from twopass.training.computing.packed_encoder import PartTensors
+from twopass.training.examples.layout import Rectangle
 
 
 class PaddedEncoder:

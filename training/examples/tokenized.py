@@ -7,9 +7,9 @@ import numpy as np
 
 from twopass.engines.base.sequences import Float32s, Int32s, Ragged
 from twopass.engines.model.tokenizer import HuggingFaceTokenizer
+from twopass.training.examples.sampling import GroupArrays, StepSampler
 from twopass.training.mining import Group
 from twopass.training.options import TrainingOptions
-from twopass.training.sampling import GroupArrays, StepSampler
 
 
 @dataclass(frozen=True, slots=True)

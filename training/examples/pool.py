@@ -17,10 +17,10 @@ from typing import NoReturn
 import numpy as np
 
 from twopass.engines.base.sequences import Int32s
-from twopass.training.example_worker import Assignment, Failed, Prepared, Source, main
-from twopass.training.layout import Part, PartShape, lay_out
+from twopass.training.examples.layout import Part, PartShape, lay_out
+from twopass.training.examples.shared_memory import anonymous_file, as_int32, mapped, shared
+from twopass.training.examples.worker import Assignment, Failed, Prepared, Source, main
 from twopass.training.pairs import TrainingError
-from twopass.training.shared_memory import anonymous_file, as_int32, mapped, shared
 
 # While one is read, the next is written.
 _FEWEST_SLOTS = 2

@@ -1,4 +1,4 @@
-"""A process that prepares examples, begun by a pool (`example_pool.py`).
+"""A process that prepares examples, begun by a pool (`pool.py`).
 
 It samples its share of the steps, lays them out in memory that it shares with the process that
 trains, and tells where. It ends when that process does, however that ends: its connection breaks.
@@ -10,9 +10,9 @@ import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from twopass.training.layout import PartShape, PartSize, lay_out
-from twopass.training.sampling import StepSampler
-from twopass.training.shared_memory import as_int32, mapped, opened
+from twopass.training.examples.layout import PartShape, PartSize, lay_out
+from twopass.training.examples.sampling import StepSampler
+from twopass.training.examples.shared_memory import as_int32, mapped, opened
 
 
 @dataclass(frozen=True, slots=True)

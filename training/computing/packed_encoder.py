@@ -14,9 +14,14 @@ from torch.nn.functional import layer_norm, linear
 from twopass.engines.errors import ModelError
 from twopass.engines.model.architecture import Activation, Architecture, HeadPooling, LayerAttention
 from twopass.engines.model.families import family_of
-from twopass.training.attention import Attention, PackedAttention, PaddedAttention, packed_kernel
-from twopass.training.layout import PartArrays, PartShape, Rectangle
-from twopass.training.working_weights import WorkingWeights
+from twopass.training.computing.attention import (
+    Attention,
+    PackedAttention,
+    PaddedAttention,
+    packed_kernel,
+)
+from twopass.training.computing.working_weights import WorkingWeights
+from twopass.training.examples.layout import PartArrays, PartShape, Rectangle
 
 # The type of products.
 PRODUCTS = torch.bfloat16

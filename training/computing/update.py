@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from twopass.training.cross_encoder import AveragedWeights, CrossEncoder
-from twopass.training.objective import listwise_loss
+from twopass.training.computing.cross_encoder import AveragedWeights, CrossEncoder
+from twopass.training.computing.objective import listwise_loss
+from twopass.training.computing.packed_encoder import PartTensors
 from twopass.training.options import TrainingOptions
-from twopass.training.packed_encoder import PartTensors
 
 _WARM_UP = 0.05
 _LARGEST_GRADIENT = 1.0

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from twopass.engines.base.sequences import Ragged
-from twopass.training.examples import Examples
+from twopass.training.examples.tokenized import Examples
 from twopass.training.options import TrainingOptions
 
-from .conftest import PASSAGES
+from ..conftest import PASSAGES
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
 

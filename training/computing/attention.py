@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 
-from twopass.training.layout import Rectangle
+from twopass.training.examples.layout import Rectangle
 
 Kernel: TypeAlias = Callable[..., Any]
 """`torch.nn.attention.varlen.varlen_attn`."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twopass.engines.base.sequences import Int32s
+from twopass.training.examples.sampling import StepExamples
 from twopass.training.options import TrainingOptions
-from twopass.training.sampling import StepExamples
 
 # Padding is made of sequences of at most as many tokens.
 _PADDING_LEN = 32

@@ -1,5 +1,7 @@
 """The forward and the backward pass over sequences end to end, beside transformers' own, padded."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,14 +9,14 @@ torch = pytest.importorskip("torch", reason="needs the extra training")
 transformers = pytest.importorskip("transformers", reason="needs the extra training")
 
 from twopass.engines.base.sequences import Ragged  # noqa: E402
-from twopass.training import cross_encoder, packed_encoder  # noqa: E402
-from twopass.training.attention import PackedAttention, PaddedAttention, attend  # noqa: E402
-from twopass.training.cross_encoder import CrossEncoder  # noqa: E402
-from twopass.training.devices import Computing  # noqa: E402
-from twopass.training.layout import PartSize, lay_out, rectangles  # noqa: E402
-from twopass.training.objective import listwise_loss  # noqa: E402
+from twopass.training.computing import cross_encoder, packed_encoder  # noqa: E402
+from twopass.training.computing.attention import PackedAttention, PaddedAttention, attend  # noqa: E402
+from twopass.training.computing.cross_encoder import CrossEncoder  # noqa: E402
+from twopass.training.computing.devices import Computing  # noqa: E402
+from twopass.training.computing.objective import listwise_loss  # noqa: E402
+from twopass.training.examples.layout import PartSize, lay_out, rectangles  # noqa: E402
+from twopass.training.examples.sampling import StepExamples  # noqa: E402
 from twopass.training.pairs import TrainingError  # noqa: E402
-from twopass.training.sampling import StepExamples  # noqa: E402
 
 PAD = 1
 SHAPE = {
@@ -177,12 +179,23 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_autocast(folder_of, monkeypatch
     assert distance(found[True]) < 1.3 * distance(found[False])
 
 
-def test_what_is_compiled_computes_the_same(folder_of, monkeypatch):
-    """Traced whole, without a break; by the compiler's first half, which needs no C compiler."""
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "aot_eager",
+        pytest.param(
+            "inductor",
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),
+            ],
+        ),
+    ],
+)
+def test_what_is_compiled_computes_the_same(folder_of, monkeypatch, backend):
+    """Traced whole, without a break; by the compiler's first half, and by all of it."""
     compile_ = torch.compile
-    monkeypatch.setattr(
-        torch, "compile", lambda f: compile_(f, backend="aot_eager", fullgraph=True)
-    )
+    monkeypatch.setattr(torch, "compile", lambda f: compile_(f, backend=backend, fullgraph=True))
     folder = folder_of("BERT")
     models = [
         CrossEncoder(

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twopass.engines.base.sequences import Ragged
-from twopass.training.layout import PartSize, lay_out, most_elements, rectangles
+from twopass.training.examples.layout import PartSize, lay_out, most_elements, rectangles
+from twopass.training.examples.sampling import StepExamples
 from twopass.training.options import TrainingOptions
-from twopass.training.sampling import StepExamples
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
 PAD = 9

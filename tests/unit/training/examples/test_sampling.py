@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from twopass.engines.base.sequences import PairTemplate, Ragged
+from twopass.training.examples.sampling import GroupArrays, StepSampler
 from twopass.training.options import TrainingOptions
-from twopass.training.sampling import GroupArrays, StepSampler
 
-from .conftest import PASSAGES
+from ..conftest import PASSAGES
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from twopass.training.ahead import prepared
+from twopass.training.examples.ahead import prepared
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 3, 20])

@@ -12,16 +12,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from twopass.training.example_pool import prepared_by, prepared_here
-from twopass.training.example_worker import Assignment, Failed, Source, work
-from twopass.training.examples import Examples
-from twopass.training.layout import PartSize, most_elements
+from twopass.training.examples.layout import PartSize, most_elements
+from twopass.training.examples.pool import prepared_by, prepared_here
+from twopass.training.examples.shared_memory import anonymous_file, as_int32, mapped, opened, shared
+from twopass.training.examples.tokenized import Examples
+from twopass.training.examples.worker import Assignment, Failed, Source, work
 from twopass.training.options import TrainingOptions
 from twopass.training.pairs import TrainingError
-from twopass.training.shared_memory import anonymous_file, as_int32, mapped, opened, shared
 
-from .conftest import PASSAGES
-from .processes import children_of, command_of, is_running
+from ..conftest import PASSAGES
+from ..processes import children_of, command_of, is_running
 
 OPTIONS = TrainingOptions(questions=8, negatives=5, random_negatives=2, max_tokens=32)
 SIZE = PartSize(300, 8, 0)
@@ -151,7 +151,7 @@ def test_an_error_that_can_not_be_sent_is_told_by_its_text():
 def test_a_killed_process_is_told_with_its_status(source):
     steps = prepared_by(1, source, range(100), MOST)
     next(steps)
-    (child,) = [c for c in children_of(os.getpid()) if "example_worker" in command_of(c)]
+    (child,) = [c for c in children_of(os.getpid()) if "examples.worker" in command_of(c)]
     os.kill(child, signal.SIGKILL)
     with pytest.raises(TrainingError, match=r"step \d: the process .* status -9; --workers 0"):
         list(itertools.islice(steps, 3))
@@ -162,7 +162,7 @@ def test_nothing_is_left_when_the_training_is_killed(source, tmp_path):
     program = tmp_path / "training.py"
     program.write_text(
         "import sys, pickle, time\n"
-        "from twopass.training.example_pool import prepared_by\n"
+        "from twopass.training.examples.pool import prepared_by\n"
         "source, most = pickle.loads(sys.stdin.buffer.read())\n"
         "steps = prepared_by(2, source, range(1000), most)\n"
         "next(steps)\n"
@@ -190,11 +190,19 @@ def test_ctrl_c_does_not_reach_the_processes(source):
     steps = prepared_by(1, source, range(100), MOST)
     next(steps).free()
     for child in children_of(os.getpid()):
-        if "example_worker" in command_of(child):
+        if "examples.worker" in command_of(child):
             os.kill(child, signal.SIGINT)
     for _ in range(5):
         next(steps).free()
     steps.close()
+
+
+def test_the_processes_load_neither_a_library_of_models_nor_a_client():
+    program = "import sys, twopass.training.examples.worker; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not {"torch", "transformers", "tokenizers", "grpc"} & set(loaded)
 
 
 def test_shared_arrays_are_views_of_what_is_shared():

@@ -11,13 +11,13 @@ transformers = pytest.importorskip("transformers", reason="needs the extra train
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from twopass.engines.base.sequences import Ragged  # noqa: E402
-from twopass.training import attention, packed_encoder  # noqa: E402
-from twopass.training.cross_encoder import CrossEncoder  # noqa: E402
-from twopass.training.layout import PartArrays, PartSize, lay_out  # noqa: E402
+from twopass.training.computing import attention, packed_encoder  # noqa: E402
+from twopass.training.computing.cross_encoder import CrossEncoder  # noqa: E402
+from twopass.training.computing.packed_encoder import PackedEncoder, PartTensors  # noqa: E402
+from twopass.training.computing.update import Update, schedule  # noqa: E402
+from twopass.training.examples.layout import PartArrays, PartSize, lay_out  # noqa: E402
+from twopass.training.examples.sampling import StepExamples  # noqa: E402
 from twopass.training.options import TrainingOptions  # noqa: E402
-from twopass.training.packed_encoder import PackedEncoder, PartTensors  # noqa: E402
-from twopass.training.sampling import StepExamples  # noqa: E402
-from twopass.training.update import Update, schedule  # noqa: E402
 
 OPTIONS = TrainingOptions(steps=100, learning_rate=1e-3, frozen_embeddings=True)
 # What has the host read the device, or a shape that only the device knows.

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForSequenceClassification
 
-from twopass.training.devices import Computing, part_size
-from twopass.training.layout import Part, PartArrays, PartSize, rectangles
-from twopass.training.packed_encoder import PackedEncoder, PartTensors
-from twopass.training.padded_encoder import PaddedEncoder
+from twopass.training.computing.devices import Computing, part_size
+from twopass.training.computing.packed_encoder import PackedEncoder, PartTensors
+from twopass.training.computing.padded_encoder import PaddedEncoder
+from twopass.training.examples.layout import Part, PartArrays, PartSize, rectangles
 from twopass.training.pairs import TrainingError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")

@@ -9,7 +9,7 @@ import torch
 
 from twopass._core import available_cpus
 from twopass.engines.base.sequences import Int32s
-from twopass.training.layout import PartSize
+from twopass.training.examples.layout import PartSize
 
 # About 1 GiB of activations for a hidden size of 384. A part's tokens are a multiple of 128, so
 # that at most 32 sizes of products are ever compiled.

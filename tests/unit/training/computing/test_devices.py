@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra training")
 
-from twopass.training import devices  # noqa: E402
+from twopass.training.computing import devices  # noqa: E402
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra training")
 
-from twopass.training.objective import listwise_loss  # noqa: E402
+from twopass.training.computing.objective import listwise_loss  # noqa: E402
 
 
 def table(*teaching: list[float]):
