@@ -70,7 +70,7 @@ def _serve(settings: ServerConfig) -> None:
     # Heavy imports wait until a server is started: --help and --show-config stay quick.
     from twopass.engines.errors import EngineError
     from twopass.index.errors import CollectionError
-    from twopass.index.vectors.gpu_replica import GpuUnavailableError
+    from twopass.index.vectors.gpu_device import GpuUnavailableError
     from twopass.server.edge.keys import KeysError
     from twopass.server.running import run as run_server
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from twopass.index.base.store import InspectableStore, Store, device_use, num_vector_fallbacks
+from twopass.index.base.store import InspectableStore, Store, device_use
 from twopass.index.device_use import DeviceUse
 from twopass.index.errors import CollectionError
 from twopass.index.stopping import Stop
@@ -43,7 +43,7 @@ class StoreWatch:
     @property
     def num_vector_fallbacks(self) -> int:
         """How often the CPU took over from a GPU; 0 where the store has no such vectors."""
-        return num_vector_fallbacks(self._store)
+        return self.device_use.num_fallbacks
 
     @property
     def device_use(self) -> DeviceUse:

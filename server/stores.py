@@ -9,7 +9,7 @@ from twopass.index.collection.opening import CurrentRevision
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.sqlite.store import SqliteStore
 from twopass.index.store.store import CollectionStore
-from twopass.index.vectors.gpu_replica import gpu_cloner
+from twopass.index.vectors.gpu_device import find_gpu
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.words.flushing import MIN_DOCUMENTS, FlushPolicy
 from twopass.server.config import ConfigError, ServerConfig, VectorDevice
@@ -100,7 +100,7 @@ def open_store(
         merge_policy=MergePolicy(
             min_changes=config.merge_changes, num_threads=max(1, num_threads // 2)
         ),
-        clone=gpu_cloner() if config.vector_device is VectorDevice.GPU else None,
+        device=find_gpu() if config.vector_device is VectorDevice.GPU else None,
         flush_policy=FlushPolicy(min_documents=min(MIN_DOCUMENTS, config.merge_changes)),
         current_revision=current_revision,
         opens_collections=False,

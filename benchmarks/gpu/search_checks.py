@@ -19,7 +19,7 @@ from twopass.index.arrays import Int64s
 from twopass.index.kinds import FLAT, Breadth, IndexKind
 from twopass.index.vectors.answerable import Answerable
 from twopass.index.vectors.device_search import DeviceSearch, GpuReplica
-from twopass.index.vectors.gpu_replica import GpuDevice, GpuUnavailableError, gpu_cloner
+from twopass.index.vectors.gpu_device import GpuDevice, GpuUnavailableError, find_gpu
 from twopass.index.vectors.search_threads import SearchThreads
 from twopass.index.vectors.segments import Segment
 
@@ -144,7 +144,7 @@ def _device(*, use_float16: bool = False) -> GpuDevice:
         NotHereError: It has none; says what is lacking.
     """
     try:
-        return gpu_cloner(use_float16=use_float16)
+        return find_gpu(use_float16=use_float16)
     except GpuUnavailableError as error:
         raise NotHereError(str(error)) from error
 

@@ -6,10 +6,10 @@
     Collection   one of them: what is written to it and read of it
     Retrieval    the use that one search makes of it: the lists it finds, what it reads of them
 
-Four optional interfaces stand beside them: `SnapshotStore` of stores that copy collections,
+Five optional interfaces stand beside them: `SnapshotStore` of stores that copy collections,
 `HybridRetrieval` of stores that find both lists in one round trip, `InspectableStore` of stores
 that know without a round trip what they hold, `FeedbackStoreMaker` of stores that keep clicks and
-judgements too.
+judgements too, `DeviceSearchingStore` of stores whose vectors a GPU of this machine may search.
 
 Every `async` method runs on the server's event loop and never blocks it: what blocks is left to
 threads or to another machine. Every `stop` ends the work soon after it is set, with `StoppedError`;

@@ -234,10 +234,6 @@ class StoreCounts:
 class InspectableStore(Protocol):
     """A store that knows without a round trip what it holds."""
 
-    @property
-    def num_vector_fallbacks(self) -> int:
-        """How often, since the start, the CPU took over a collection's vectors from a GPU."""
-
     def counts(self) -> StoreCounts:
         """What it holds now. Takes no time; may be called from any thread."""
 
@@ -254,8 +250,3 @@ class DeviceSearchingStore(Protocol):
 def device_use(store: Store) -> DeviceUse:
     """What a store has had of a GPU; nothing where it has no such vectors."""
     return store.device_use if isinstance(store, DeviceSearchingStore) else DeviceUse()
-
-
-def num_vector_fallbacks(store: Store) -> int:
-    """How often the CPU took over from a GPU; 0 where the store has no such vectors."""
-    return store.num_vector_fallbacks if isinstance(store, InspectableStore) else 0

@@ -26,7 +26,7 @@ from twopass.index.rows.migrations import keep_revision, migrate
 from twopass.index.rows.window_rows import count_split
 from twopass.index.schema import CollectionSchema
 from twopass.index.summary import CollectionSummary
-from twopass.index.vectors.gpu_replica import Clone
+from twopass.index.vectors.gpu_device import GpuDevice
 from twopass.index.vectors.loading import load_vectors
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.vectors.vector_index import VectorIndex
@@ -54,7 +54,7 @@ def open_collection(
     *,
     num_search_threads: int = 1,
     merge_policy: MergePolicy | None = None,
-    clone: Clone | None = None,
+    device: GpuDevice | None = None,
     flush_policy: FlushPolicy | None = None,
     current_revision: CurrentRevision | None = None,
 ) -> Collection:
@@ -66,7 +66,7 @@ def open_collection(
         lanes: Lanes in which the collection works.
         num_search_threads: Most threads of one search of vectors.
         merge_policy: When the index is merged; None for the default.
-        clone: Copies its base to a GPU; None for no GPU.
+        device: Copies its base to a GPU; None for no GPU.
         flush_policy: When words are flushed; None for the default.
         current_revision: By what its encoder is known now; None to leave it as it is.
 
@@ -98,7 +98,7 @@ def open_collection(
         lanes,
         num_threads=num_search_threads,
         policy=merge_policy,
-        clone=clone,
+        device=device,
     )
     words = WordIndex(
         name,

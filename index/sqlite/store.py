@@ -18,7 +18,7 @@ from twopass.index.sqlite.collection import SqliteCollection
 from twopass.index.stopping import NEVER, Stop
 from twopass.index.store.store import CollectionStore
 from twopass.index.summary import CollectionSummary
-from twopass.index.vectors.gpu_replica import FALLBACKS
+from twopass.index.vectors.gpu_device import USAGE
 
 
 class SqliteStore:
@@ -67,14 +67,9 @@ class SqliteStore:
         self.folder.close()
 
     @property
-    def num_vector_fallbacks(self) -> int:
-        """How often the CPU took over from a GPU, in all stores of this process."""
-        return FALLBACKS.count
-
-    @property
     def device_use(self) -> DeviceUse:
         """What the vectors of all stores of this process have had of a GPU."""
-        return FALLBACKS.now
+        return USAGE.now
 
     def counts(self) -> StoreCounts:
         """What the folder holds, as far as is known."""

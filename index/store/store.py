@@ -32,7 +32,7 @@ from twopass.index.store.opened import OpenCollections, Pin
 from twopass.index.store.places import Places, folders_in, settle
 from twopass.index.store.snapshots import SnapshotFolder
 from twopass.index.summary import CollectionSummary
-from twopass.index.vectors.gpu_replica import Clone
+from twopass.index.vectors.gpu_device import GpuDevice
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.words.flushing import FlushPolicy
 
@@ -80,7 +80,7 @@ class CollectionStore:
         max_open: int = MAX_OPEN,
         num_search_threads: int = 1,
         merge_policy: MergePolicy | None = None,
-        clone: Clone | None = None,
+        device: GpuDevice | None = None,
         flush_policy: FlushPolicy | None = None,
         current_revision: CurrentRevision | None = None,
         opens_collections: bool = True,
@@ -93,7 +93,7 @@ class CollectionStore:
             max_open: Most collections open at once, at least 1.
             num_search_threads: Most threads of one search of vectors.
             merge_policy: When a collection's index is merged; None for the default.
-            clone: Copies the base of a collection's index to a GPU; None for none.
+            device: Copies the base of a collection's index to a GPU; None for none.
             flush_policy: When a collection's words are flushed to disk; None for the default.
             current_revision: By what a collection's encoder is known now, asked whenever one is
                 opened; None to leave it as it is.
@@ -113,7 +113,7 @@ class CollectionStore:
             lanes=lanes,
             num_search_threads=num_search_threads,
             merge_policy=merge_policy,
-            clone=clone,
+            device=device,
             flush_policy=flush_policy,
             current_revision=current_revision,
         )

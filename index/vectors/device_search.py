@@ -33,13 +33,12 @@ from twopass.index.arrays import Bools, Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.vectors.answerable import Answerable
 from twopass.index.vectors.exact_search import scores_at
-from twopass.index.vectors.gpu_replica import (
-    FALLBACKS,
+from twopass.index.vectors.gpu_device import (
     MAX_GRAPH_NEIGHBOURS,
     MAX_NEIGHBOURS,
-    Clone,
     DeviceCopy,
     Form,
+    GpuDevice,
     is_for_want_of_memory,
 )
 
@@ -121,34 +120,34 @@ class GpuReplica:
     """Answers searches by a copy, or says that it can't. One thread at a time searches it."""
 
     def __init__(
-        self, master: Any, kind: IndexKind, clone: Clone, *, is_again: bool = False
+        self, master: Any, kind: IndexKind, device: GpuDevice, *, is_again: bool = False
     ) -> None:
         """Copies an index and tries the copy. A failure is counted and logged, and leaves no copy.
 
         Args:
             master: A faiss index that is never changed from now on, not empty.
             kind: Its index kind.
-            clone: Copies it to a device.
+            device: Copies it to a device.
             is_again: Whether that has failed before, and was told.
         """
         self._master = master
         self._kind = kind
-        self._device = clone
+        self._device = device
         self._num_vectors = int(master.ntotal)
         self._copy: DeviceCopy | None = None
-        self._num_losses = clone.num_losses
+        self._num_losses = device.num_losses
         self._is_told = not is_again
         try:
-            self._copy = clone(master)
+            self._copy = device(master)
         except Exception as error:  # faiss raises its own and C++'s
             what = "the index can't be copied to the GPU"
-            clone.note_failure(what, error, is_told=self._is_told)
+            device.note_failure(what, error, is_told=self._is_told)
             return
-        FALLBACKS.add(num_copies=1, num_bytes=self._copy.num_bytes)
+        self._device.usage.add(num_copies=1, num_bytes=self._copy.num_bytes)
         if (share := self._share_missed()) > 0:
             self._leave("the copy on the GPU is wrong", RuntimeError(_wrong(share)))
         if self.is_on_gpu:
-            clone.note_success()
+            device.note_success()
         self._is_told = True
 
     @property
@@ -169,7 +168,7 @@ class GpuReplica:
     def close(self) -> None:
         """Gives the copy's memory back. Idempotent."""
         if self._copy is not None:
-            FALLBACKS.add(num_copies=-1, num_bytes=-self._copy.num_bytes)
+            self._device.usage.add(num_copies=-1, num_bytes=-self._copy.num_bytes)
             self._copy = None
 
     def answer(self, searches: Sequence[DeviceSearch]) -> list[DeviceFound | None]:
@@ -192,7 +191,7 @@ class GpuReplica:
             len(search.queries) if answer is None else int(np.count_nonzero(~answer.answered))
             for search, answer in zip(searches, found, strict=True)
         )
-        FALLBACKS.add(num_passed_on=sum(unanswered))
+        self._device.usage.add(num_passed_on=sum(unanswered))
         return found
 
     def _terms(self, search: DeviceSearch) -> _Terms | None:
@@ -260,7 +259,9 @@ class GpuReplica:
             else:
                 self._leave("the GPU failed in a search", error)
             return None
-        FALLBACKS.add(num_calls=1, num_queries=len(queries), seconds=time.perf_counter() - began)
+        self._device.usage.add(
+            num_calls=1, num_queries=len(queries), seconds=time.perf_counter() - began
+        )
         return found
 
     def _leave(self, what: str, error: Exception) -> None:

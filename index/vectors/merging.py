@@ -19,7 +19,7 @@ from twopass.index.lanes import Lane
 from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
 from twopass.index.vectors.base_file import Header, save_base
-from twopass.index.vectors.gpu_replica import Clone
+from twopass.index.vectors.gpu_device import GpuDevice
 from twopass.index.vectors.segments import Segment
 
 _LOG = logging.getLogger("twopass.index")
@@ -118,7 +118,7 @@ class Merger:
         path: Path,
         policy: MergePolicy,
         lane: Lane,
-        clone: Clone | None = None,
+        device: GpuDevice | None = None,
     ) -> None:
         """Begins with nothing to merge.
 
@@ -129,14 +129,14 @@ class Merger:
             path: The file where bases are saved.
             policy: When to build anew, and with how many threads.
             lane: Lane in which it works.
-            clone: Copies a new base to a GPU before it is searched; None for no GPU.
+            device: Copies a new base to a GPU before it is searched; None for no GPU.
         """
         self._collection = collection
         self._kind = kind
         self._dimension = dimension
         self._path = path
         self._policy = policy
-        self._clone = clone
+        self._device = device
         self._closing = threading.Event()
         self._queue: SerialQueue[Merge] = SerialQueue(collection, lane, self._work, max_group=1)
 
@@ -156,8 +156,8 @@ class Merger:
             if self._closing.is_set():
                 raise MergeAbandonedError
             merged = self.merge(merge)
-            if self._clone is not None:
-                merged.base.replicate(self._clone)
+            if self._device is not None:
+                merged.base.replicate(self._device)
             merge.future.set_result(merged)
 
     def merge(self, merge: Merge) -> MergedBase:

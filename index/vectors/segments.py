@@ -18,7 +18,7 @@ from twopass.index.vectors.answerable import Answerable, positions_of
 from twopass.index.vectors.device_search import DeviceSearch, GpuReplica
 from twopass.index.vectors.effort import Effort
 from twopass.index.vectors.exact_search import BLOCK_COMPONENTS, search_exactly
-from twopass.index.vectors.gpu_replica import Clone, Form
+from twopass.index.vectors.gpu_device import Form, GpuDevice
 from twopass.index.vectors.graph_search import walk
 from twopass.index.vectors.list_search import Lists
 from twopass.index.vectors.product_search import (
@@ -169,17 +169,17 @@ class Segment:
         self._known_lists = None
         self._products = None
 
-    def replicate(self, clone: Clone, *, is_again: bool = False) -> None:
+    def replicate(self, device: GpuDevice, *, is_again: bool = False) -> None:
         """Lets a copy on a GPU answer searches it can; nothing may be added from now on.
 
         Takes as long as copying does, and may be called from another thread than searches are.
 
         Args:
-            clone: Copies the index.
+            device: Copies the index.
             is_again: Whether that has failed before, and was told.
         """
         if self._size:
-            self._replica = GpuReplica(self.index, self.kind, clone, is_again=is_again)
+            self._replica = GpuReplica(self.index, self.kind, device, is_again=is_again)
 
     @property
     def is_on_device(self) -> bool:

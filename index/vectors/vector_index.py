@@ -22,7 +22,7 @@ from twopass.index.schema import CollectionSchema
 from twopass.index.sequences import SequenceToken
 from twopass.index.serial_queue import SerialQueue
 from twopass.index.stopping import NEVER, EveryStop, Stop
-from twopass.index.vectors.gpu_replica import Clone
+from twopass.index.vectors.gpu_device import GpuDevice
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergeAbandonedError, MergedBase, MergePolicy, Merger
 from twopass.index.vectors.search_threads import SearchThreads
@@ -132,7 +132,7 @@ class VectorIndex:
         *,
         num_threads: int = 1,
         policy: MergePolicy | None = None,
-        clone: Clone | None = None,
+        device: GpuDevice | None = None,
     ) -> None:
         """Begins with what was loaded.
 
@@ -144,17 +144,17 @@ class VectorIndex:
             lanes: Lanes in which it searches and merges.
             num_threads: Most threads of one search.
             policy: When to merge; None for the default.
-            clone: Copies each base to a GPU, which then searches it; None for none.
+            device: Copies each base to a GPU, which then searches it; None for none.
         """
         self._collection = collection
         self._policy = policy or MergePolicy()
-        self._clone = clone
+        self._device = device
         self._maintenance = lanes.maintenance
         self._copying: Future[None] | None = None
         self._copy_pause = _COPY_PAUSE_SECONDS
         self._copy_time = time.monotonic() + self._copy_pause
-        if clone is not None:
-            loaded.base.replicate(clone)
+        if device is not None:
+            loaded.base.replicate(device)
         kind = IndexKind.parse(schema.index_kind)
         self._index = SegmentedIndex(kind, schema.dimension, loaded)
         self._threads = SearchThreads(num_threads, lanes.vectors)
@@ -168,7 +168,7 @@ class VectorIndex:
         self.sequence = loaded.sequence
         self.num_vectors = self._index.num_visible
         self._merger = Merger(
-            collection, kind, schema.dimension, path, self._policy, lanes.maintenance, clone
+            collection, kind, schema.dimension, path, self._policy, lanes.maintenance, device
         )
         self._queue: SerialQueue[_Queued] = SerialQueue(
             collection, lanes.vectors, self._work, max_group=_MAX_GROUP
@@ -313,7 +313,7 @@ class VectorIndex:
 
     def _copy_again_if_due(self) -> None:
         """Copies the base to a GPU that had failed or was full, in a lane beside searches."""
-        if self._clone is None or self._is_closing or self._index.is_on_device:
+        if self._device is None or self._is_closing or self._index.is_on_device:
             self._copy_pause = _COPY_PAUSE_SECONDS
             self._copy_time = time.monotonic() + self._copy_pause
         elif time.monotonic() >= self._copy_time and (
@@ -321,7 +321,7 @@ class VectorIndex:
         ):
             self._copy_pause = min(2 * self._copy_pause, _MAX_RETRY_SECONDS)
             self._copy_time = time.monotonic() + self._copy_pause
-            again = partial(self._index.base.replicate, self._clone, is_again=True)
+            again = partial(self._index.base.replicate, self._device, is_again=True)
             with suppress(RuntimeError):  # the lane is closed
                 self._copying = self._maintenance.submit(again)
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 
 from twopass.client import Client, OverloadedError
-from twopass.index.vectors.gpu_replica import FALLBACKS
+from twopass.index.vectors.gpu_device import USAGE
 from twopass.server.config import ServerConfig
 
 from .command_line import answer, invoke
@@ -62,7 +62,9 @@ def test_it_tells_of_its_threads(tmp_path):
         assert all(lane.num_waiting == 0 for lane in before.load.lanes)
         assert before.load.rejections == {}
         assert before.vector_device == "cpu"
-        assert before.num_vector_fallbacks == FALLBACKS.count  # of this process, other tests' too
+        assert (
+            before.num_vector_fallbacks == USAGE.now.num_fallbacks
+        )  # of this process, other tests' too
 
 
 def test_the_command_shows_it_all(server):

@@ -241,4 +241,4 @@ def test_a_gpu_lost_under_sixty_four_searches_costs_no_answer_and_is_told(gpu, s
         gpu.failure = None
         for collection in KINDS:  # as each does by itself some time later
             index = server._app._store.folder.get(collection)._vectors
-            index._index.base.replicate(index._clone, is_again=True)
+            index._index.base.replicate(index._device, is_again=True)

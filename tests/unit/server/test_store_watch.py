@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from twopass.index.device_use import DeviceUse
 from twopass.index.errors import StoreUnreachableError
 from twopass.server.store_watch import StoreWatch
 
@@ -35,7 +36,7 @@ class Remote:
 class Known(Remote):
     """A store that knows what it holds."""
 
-    num_vector_fallbacks = 3
+    device_use = DeviceUse(num_fallbacks=3)
 
     def counts(self) -> None:
         raise AssertionError

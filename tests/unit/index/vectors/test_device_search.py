@@ -13,7 +13,7 @@ from twopass.index.vectors.device_search import (
     DeviceSearch,
     GpuReplica,
 )
-from twopass.index.vectors.gpu_replica import FALLBACKS, MAX_NEIGHBOURS, Form, GpuDevice
+from twopass.index.vectors.gpu_device import MAX_NEIGHBOURS, Form, GpuDevice, Usage
 
 from .fake_gpu import FakeGpu
 
@@ -52,7 +52,7 @@ def flat():
 
 
 def on(gpu, kind, index, **options):
-    replica = GpuReplica(index, kind, GpuDevice(**options))
+    replica = GpuReplica(index, kind, GpuDevice(usage=Usage(), **options))
     gpu.calls.clear()
     return replica
 
@@ -216,11 +216,12 @@ def test_a_call_has_a_bounded_number_of_queries(gpu, flat):
 )
 def test_more_neighbours_than_a_gpu_returns_are_for_the_cpu(gpu, flat, k, is_for_gpu):
     replica = on(gpu, *flat)
-    before = FALLBACKS.now.num_passed_on
+    usage = replica._device.usage
+    before = usage.now.num_passed_on
     (found,) = replica.answer([search(QUERIES[:1], k)])
     assert (found is not None) is is_for_gpu
     assert bool(gpu.calls) is is_for_gpu
-    assert FALLBACKS.now.num_passed_on - before == (not is_for_gpu)
+    assert usage.now.num_passed_on - before == (not is_for_gpu)
 
 
 def test_of_an_index_no_larger_than_a_call_returns_any_filter_is_answered(gpu):
@@ -233,9 +234,9 @@ def test_of_an_index_no_larger_than_a_call_returns_any_filter_is_answered(gpu):
 
 
 def test_a_gpu_that_fails_is_left_for_the_cpu_and_said_to_be_once(gpu, flat, caplog):
-    device = GpuDevice()
+    device = GpuDevice(usage=Usage())
     one, other = (GpuReplica(flat[1], FLAT, device) for _ in range(2))
-    before = FALLBACKS.now
+    assert device.usage.now.num_copies == 2
     gpu.calls.clear()
     gpu.failure = RuntimeError("CUDA error 700 an illegal memory access was encountered")
     for replica in (one, other, one):
@@ -244,8 +245,8 @@ def test_a_gpu_that_fails_is_left_for_the_cpu_and_said_to_be_once(gpu, flat, cap
     assert len(gpu.calls) == 1
     (record,) = caplog.records
     assert "goes on on the CPU: the GPU failed in a search (CUDA error 700" in record.getMessage()
-    assert FALLBACKS.now.num_fallbacks - before.num_fallbacks == 1
-    assert FALLBACKS.now.num_copies == before.num_copies - 2
+    assert device.usage.now.num_fallbacks == 1
+    assert device.usage.now.num_copies == 0
 
 
 def test_want_of_memory_in_a_search_is_for_that_call_alone(gpu, flat, caplog):
@@ -284,15 +285,14 @@ def test_components_beyond_half_precision_are_not_copied_in_it(gpu, caplog):
 
 
 def test_what_a_copy_takes_is_counted_until_it_is_closed(gpu, flat):
-    before = FALLBACKS.now
     replica = on(gpu, *flat)
-    now = FALLBACKS.now
-    assert now.num_copies - before.num_copies == 1
-    taken = now.num_bytes - before.num_bytes
-    assert taken >= NUM_VECTORS * DIMENSION * 4 + gpu.copies[-1].resources.scratch
+    usage = replica._device.usage
+    copied = usage.now
+    assert copied.num_copies == 1
+    taken = NUM_VECTORS * DIMENSION * 4 + gpu.copies[-1].resources.scratch
+    assert copied.num_bytes >= taken
     replica.answer([search(QUERIES, 10)])
-    assert FALLBACKS.now.num_queries - now.num_queries == len(QUERIES)
+    assert usage.now.num_queries - copied.num_queries == len(QUERIES)
     replica.close()
     replica.close()
-    assert FALLBACKS.now.num_copies == before.num_copies
-    assert FALLBACKS.now.num_bytes == before.num_bytes
+    assert (usage.now.num_copies, usage.now.num_bytes) == (0, 0)

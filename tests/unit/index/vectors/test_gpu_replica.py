@@ -12,11 +12,11 @@ from twopass.index.sequences import SequenceToken
 from twopass.index.stopping import Stop
 from twopass.index.vectors.answerable import Answerable
 from twopass.index.vectors.device_search import DeviceSearch, GpuReplica
-from twopass.index.vectors.gpu_replica import (
-    FALLBACKS,
+from twopass.index.vectors.gpu_device import (
     GpuDevice,
     GpuUnavailableError,
-    gpu_cloner,
+    Usage,
+    find_gpu,
 )
 from twopass.index.vectors.loading import LoadedVectors
 from twopass.index.vectors.merging import MergePolicy
@@ -73,13 +73,14 @@ class Indexed:
     """Two indexes of the same vectors, one of them with a GPU."""
 
     def __init__(self, folder, factory="Flat", **policy):
+        self.usage = Usage()
         self.with_gpu, self.without = (
-            self._made(folder / str(number), factory, policy, clone)
-            for number, clone in enumerate((GpuDevice(), None))
+            self._made(folder / str(number), factory, policy, device)
+            for number, device in enumerate((GpuDevice(usage=self.usage), None))
         )
         self.position = 0
 
-    def _made(self, folder, factory, policy, clone):
+    def _made(self, folder, factory, policy, device):
         folder.mkdir()
         kind = IndexKind.parse(factory)
         index = kind.create(DIMENSION)
@@ -90,7 +91,7 @@ class Indexed:
         return VectorIndex(
             *("notes", schema, loaded, folder / "vectors.base", LANES),
             policy=MergePolicy(**{"min_changes": 100_000, **policy}),
-            clone=clone,
+            device=device,
         )
 
     def write(self, removed=(), count=0):
@@ -218,11 +219,10 @@ def test_a_gpu_lost_under_searches_costs_no_answer(gpu, indexed):
 
 
 def test_every_new_base_is_copied_and_the_old_copy_leaves(gpu, indexed):
-    before = FALLBACKS.now
     indexed.write(removed=[7], count=50)
     indexed.with_gpu.merge().result()
     assert len(gpu.copies) == 2
-    assert FALLBACKS.now.num_copies == before.num_copies
+    assert indexed.usage.now.num_copies == 1
     gpu.calls.clear()
     asked = [(QUERIES[:4], 12, None, Breadth())]
     check_same(indexed, asked, [indexed.with_gpu.search(*asked[0])])
@@ -262,17 +262,16 @@ def test_a_base_that_did_not_fit_is_copied_when_there_is_room(gpu, tmp_path, mon
 
 
 def test_closing_gives_the_memory_back(gpu, tmp_path):
-    before = FALLBACKS.now.num_copies
     made = Indexed(tmp_path)
-    assert FALLBACKS.now.num_copies == before + 1
+    assert made.usage.now.num_copies == 1
     made.close()
-    assert FALLBACKS.now.num_copies == before
+    assert made.usage.now.num_copies == 0
 
 
 def test_a_faiss_without_a_gpu_part_says_how_to_get_one(monkeypatch):
     monkeypatch.delattr(faiss, "StandardGpuResources", raising=False)
     with pytest.raises(GpuUnavailableError, match=r"'faiss-gpu>="):
-        gpu_cloner()
+        find_gpu()
 
 
 @pytest.mark.gpu
@@ -280,7 +279,7 @@ def test_a_faiss_without_a_gpu_part_says_how_to_get_one(monkeypatch):
 @pytest.mark.parametrize("graph_components", [1, 1 << 40])
 def test_the_copy_on_a_gpu_finds_what_the_master_finds(factory, graph_components):
     try:
-        gpu_cloner()
+        find_gpu()
     except GpuUnavailableError as error:
         pytest.skip(str(error))
     kind = IndexKind.parse(factory)

@@ -13,7 +13,7 @@ import logging
 import threading
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any
 
 import faiss
 import numpy as np
@@ -115,11 +115,6 @@ class Usage:
         """The figures as they are."""
         return self._now
 
-    @property
-    def count(self) -> int:
-        """How often the CPU took over for good."""
-        return self._now.num_fallbacks
-
     def add(self, **more: float) -> None:
         """Adds to figures, by the names of `DeviceUse`."""
         with self._changing:
@@ -127,8 +122,8 @@ class Usage:
             self._now = replace(self._now, **now)
 
 
-FALLBACKS = Usage()
-"""The use of all indexes, which share the GPU."""
+USAGE = Usage()
+"""That of all indexes of this process, which share the GPU."""
 
 
 class GpuDevice:
@@ -136,6 +131,7 @@ class GpuDevice:
 
     Attributes:
         num_losses: How often it has failed as a whole; copies made before are lost with it.
+        usage: Counts what is had of it.
     """
 
     def __init__(
@@ -144,6 +140,7 @@ class GpuDevice:
         scratch_bytes: int | None = None,
         use_float16: bool = False,
         graph_components: int = _GRAPH_COMPONENTS,
+        usage: Usage = USAGE,
     ) -> None:
         """Uses nothing of it yet.
 
@@ -153,6 +150,7 @@ class GpuDevice:
             use_float16: Whether exact kinds are copied in half precision: half the memory.
             graph_components: From how many components on (vectors times dimension) an HNSW index
                 becomes a CAGRA graph, where faiss has that, rather than be compared with all.
+            usage: Counts what is had of it.
         """
         self._scratch_bytes = scratch_bytes
         self._use_float16 = use_float16
@@ -160,6 +158,7 @@ class GpuDevice:
         self._changing = threading.Lock()
         self._is_down = False
         self.num_losses = 0
+        self.usage = usage
 
     def __call__(self, master: Any) -> DeviceCopy:
         """Copies an index.
@@ -199,7 +198,7 @@ class GpuDevice:
                 self.num_losses += 1
         if not is_told:
             return
-        FALLBACKS.add(num_fallbacks=1)
+        self.usage.add(num_fallbacks=1)
         if not was_down:
             _LOG.warning("first pass goes on on the CPU: %s (%s)", what, error)
 
@@ -247,11 +246,7 @@ class GpuDevice:
         return resources, scratch
 
 
-Clone: TypeAlias = GpuDevice
-"""What copies a faiss index to a device."""
-
-
-def gpu_cloner(*, scratch_bytes: int | None = None, use_float16: bool = False) -> GpuDevice:
+def find_gpu(*, scratch_bytes: int | None = None, use_float16: bool = False) -> GpuDevice:
     """Looks for the first GPU, which copies indexes.
 
     Args:
