@@ -17,7 +17,7 @@ graph      is what a walk came by; never exact
 =========  =======================================================================================
 
 Of lists and graphs, whose filtered answers may be of vectors that lie far from the query, one is
-believed by the rule of `graph_search`.
+believed by the rule of `belief`.
 """
 
 import time
@@ -32,7 +32,9 @@ from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.kinds import Breadth, IndexKind
 from twopass.index.vectors.answerable import Answerable
-from twopass.index.vectors.exact_search import scores_at
+from twopass.index.vectors.belief import is_believed, num_holding
+from twopass.index.vectors.effort import SEEN_PER_FOUND
+from twopass.index.vectors.exact_search import empty_like, scores_at
 from twopass.index.vectors.gpu_device import (
     MAX_GRAPH_NEIGHBOURS,
     MAX_NEIGHBOURS,
@@ -41,26 +43,18 @@ from twopass.index.vectors.gpu_device import (
     GpuDevice,
     is_for_want_of_memory,
 )
+from twopass.index.vectors.rounding import share_lost, with_spare
 
 QUERIES_PER_DEVICE_CALL = 256
 """Most queries of one call, so that the first of them need not wait long for the last.
 
 An H200 compares them with a million vectors in some 20 ms.
 """
-# Beyond k, so many and a share of k are compared again: ties and rounding decide among these alone.
-_SPARE, _SPARE_SHARE = 16, 0.25
-# With a filter, so many times k and some more are fetched for each that it lets through.
-_CHANCE, _CHANCE_MORE = 1.25, 16
 # Widths of calls: searches of one width share one.
 _WIDTHS = (64, 128, 256, MAX_GRAPH_NEIGHBOURS, 1_024, MAX_NEIGHBOURS)
-# When a filtered answer of lists or a graph is believed; see `graph_search`.
-_SURE_SHARE, _DEEPER = 0.25, 1.5
 # A graph keeps candidates by multiples of a warp.
 _WARP = 32
-# The best of fewer vectors than this for each of k would be all there are in the nearest lists.
-_SEEN_PER_FOUND = 4
-# Each product of half precision is off by two roundings to 11 bits, sums in float32 by less.
-_HALF_ERROR = 1.05 * 2.0**-10
+_HALF_ERROR = 2.0**-10 * (1 + 2.0**-12)  # of a product of two components rounded to 11 bits
 _TINY_HALF = 2.0**-24  # what rounding takes of a component below half precision's normal numbers
 # A copy proves itself on so many of its own vectors before it answers anybody.
 _PROBES, _PROBE_K = 16, 10
@@ -199,10 +193,9 @@ class GpuReplica:
         if not self.is_on_gpu or self._copy is None:
             return None
         form, k = self._copy.form, search.k
-        wanted = k + _SPARE + int(_SPARE_SHARE * k)
-        share = search.answerable.share
+        wanted = with_spare(k)
         if not search.answerable.is_everything:
-            wanted = max(wanted, int((_CHANCE * k + _CHANCE_MORE) / share) + 1)
+            wanted = max(wanted, num_holding(k, search.answerable.share))
         most = MAX_GRAPH_NEIGHBOURS if form is Form.GRAPH else MAX_NEIGHBOURS
         most = min(most, self._num_vectors)
         fits = wanted <= most or (search.answerable.is_everything and k <= most)
@@ -222,7 +215,7 @@ class GpuReplica:
     def _list_terms(self, search: DeviceSearch, width: int) -> _Terms | None:
         num_lists = self._kind.num_lists
         share = max(search.answerable.share, 1e-9)
-        seen = _SEEN_PER_FOUND * search.k * num_lists / self._num_vectors
+        seen = SEEN_PER_FOUND * search.k * num_lists / self._num_vectors
         nprobe = -(-max(self._kind.nprobe(search.breadth), seen) // share)
         if nprobe <= min(num_lists, MAX_NEIGHBOURS):
             return _Terms(width, int(nprobe))
@@ -272,18 +265,16 @@ class GpuReplica:
         self, search: DeviceSearch, scores: Float32s, positions: Int64s, terms: _Terms
     ) -> DeviceFound:
         """Keeps what may be answered of what was fetched, and has the master score it."""
-        assert self._copy is not None
-        form, k, answerable = self._copy.form, search.k, search.answerable
-        valid = (positions >= 0) & (positions < self._num_vectors)
-        num_valid = np.count_nonzero(valid, axis=1)
-        kept = valid
+        k, answerable = search.k, search.answerable
+        is_there = (positions >= 0) & (positions < self._num_vectors)
+        kept = is_there
         if not answerable.is_everything:
-            kept = valid & answerable.mask[np.where(valid, positions, 0)]
-        if form is Form.GRAPH:
+            kept = kept & answerable.mask[np.where(is_there, positions, 0)]
+        if self.form is Form.GRAPH:
             kept = kept & _first_of_each(positions)
-        num_kept = np.count_nonzero(kept, axis=1)
+        num_there, num_kept = (np.count_nonzero(some, axis=1) for some in (is_there, kept))
         # A stable sort of booleans puts what is kept first, in its order.
-        most = min(positions.shape[1], max(k, k + _SPARE + int(_SPARE_SHARE * k)))
+        most = min(positions.shape[1], with_spare(k))
         first = np.argsort(~kept, axis=1, kind="stable")[:, :most]
         chosen = np.where(
             np.take_along_axis(kept, first, 1), np.take_along_axis(positions, first, 1), -1
@@ -291,22 +282,21 @@ class GpuReplica:
         own = self._scored(search.queries, chosen)
         order = np.lexsort((chosen, -own))[:, :k]
         own = np.take_along_axis(own, order, 1)
-        answered = num_kept >= k
-        exact = np.full(len(scores), form is Form.FLOAT32)
-        if form is Form.FLOAT16:
-            last = np.where(
-                num_kept >= most, first[:, -1], np.maximum(num_valid - 1, 0)
-            )  # nothing that was not scored by the master is above this one
+        if self.form is Form.FLOAT16:
+            # Nothing that the master has not scored is above this one.
+            last = np.where(num_kept >= most, first[:, -1], np.maximum(num_there - 1, 0))
             bound = np.take_along_axis(scores, last[:, None], 1)[:, 0]
-            all_seen = (num_valid >= self._num_vectors) & (num_kept <= most)
-            exact = all_seen | (own[:, -1] >= bound + self._half_error(search.queries))
-        elif form is Form.LISTS:
-            exact = np.full(len(scores), terms.effort >= self._kind.num_lists)
-        if form in (Form.LISTS, Form.GRAPH) and not answerable.is_everything:
-            depth = first[:, k - 1] + 1
-            answered &= exact | (
-                depth <= np.maximum(_SURE_SHARE * num_valid, _DEEPER * k / answerable.share)
+            all_seen = (num_there >= self._num_vectors) & (num_kept <= most)
+            exact = all_seen | (own[:, -1] > bound + self._half_error(search.queries))
+        else:
+            compares_all = self.form is Form.FLOAT32 or (
+                self.form is Form.LISTS and terms.effort >= self._kind.num_lists
             )
+            exact = np.full(len(scores), compares_all)
+        answered = num_kept >= k
+        if self.form in (Form.LISTS, Form.GRAPH) and not answerable.is_everything:
+            depth = first[:, k - 1] + 1
+            answered &= exact | is_believed(depth, num_there, k, answerable.share)
         if search.must_be_exact:
             answered &= exact
         return DeviceFound(own, np.take_along_axis(chosen, order, 1), exact, answered)
@@ -314,10 +304,13 @@ class GpuReplica:
     def _half_error(self, queries: Float32s) -> Float32s:
         """By how much a score in half precision may be off, at most, float32 `[num_queries]`."""
         assert self._copy is not None
+        dimension = queries.shape[1]
         lengths = np.linalg.norm(queries, axis=1)
         longest = self._copy.max_norm
-        tiny = _TINY_HALF * np.sqrt(queries.shape[1]) * (lengths + longest)
-        error: Float32s = np.float32(_HALF_ERROR) * lengths * np.float32(longest) + tiny
+        # Both are rounded to 11 bits, and two sums of float32 are compared.
+        share = _HALF_ERROR + 2 * share_lost(dimension)
+        tiny = _TINY_HALF * np.sqrt(dimension) * (lengths + longest)
+        error: Float32s = np.float32(1.001 * share * longest) * lengths + tiny
         return error
 
     def _scored(self, queries: Float32s, positions: Int64s) -> Float32s:
@@ -330,7 +323,7 @@ class GpuReplica:
         scores = np.full(positions.shape, -np.inf, np.float32)
         for row, (query, some) in enumerate(zip(queries, positions, strict=True)):
             there = np.flatnonzero(some >= 0)
-            few = _like(flat)
+            few = empty_like(flat)
             few.add(flat.reconstruct_batch(some[there]))
             found, which = few.search(query[None, :], len(there)) if len(there) else ([[]], [[]])
             scores[row, there[np.asarray(which[0], np.int64)]] = found[0]
@@ -400,10 +393,3 @@ def _first_of_each(positions: Int64s) -> Bools:
     result = np.empty_like(is_first)
     np.put_along_axis(result, order, is_first, 1)
     return result
-
-
-def _like(index: Any) -> Any:
-    """An empty index that compares as an index of codes or lists compares."""
-    if isinstance(index, (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)):
-        return faiss.IndexScalarQuantizer(index.d, index.sq.qtype, index.metric_type)
-    return faiss.IndexFlat(index.d, index.metric_type)

@@ -15,8 +15,8 @@ That takes some 6 ms on one core where the vectors lie together, 20 ms where the
 _SCATTERED = 1.5
 # Of each vector it comes to, a walk looks for the nearest it has not been to, among all it keeps.
 _COST_OF_KEPT = 2.0
-# The best of fewer vectors than this for each of k would be all there are in the nearest lists.
-_SEEN_PER_FOUND = 4
+SEEN_PER_FOUND = 4
+"""The best of fewer vectors than this for each of k would be all there are in the nearest lists."""
 
 
 class Effort:
@@ -68,4 +68,4 @@ class Effort:
     def num_seen(self, breadth: Breadth, k: int) -> int:
         """With how many vectors a search of the nearest lists compares each query at least."""
         share = self._kind.nprobe(breadth) / self._kind.num_lists
-        return max(_SEEN_PER_FOUND * k, int(share * self._num_vectors))
+        return max(SEEN_PER_FOUND * k, int(share * self._num_vectors))

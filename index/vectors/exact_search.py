@@ -134,6 +134,13 @@ def scores_at(index: Any, queries: Float32s, positions: Int64s) -> Float32s:
     return scores
 
 
+def empty_like(index: Any) -> Any:
+    """An empty index without lists that compares as one of codes or lists compares."""
+    if isinstance(index, (faiss.IndexScalarQuantizer, faiss.IndexIVFScalarQuantizer)):
+        return faiss.IndexScalarQuantizer(index.d, index.sq.qtype, index.metric_type)
+    return faiss.IndexFlat(index.d, index.metric_type)
+
+
 def piece_components(components: int) -> int:
     """How many components to compare in one piece of a search that compares so many."""
     return min(max(components // _MAX_PIECES, _MIN_BLOCK_COMPONENTS), BLOCK_COMPONENTS)
@@ -196,10 +203,7 @@ def _codes(index: Any) -> Bytes:
 
 def _viewed(index: Any, codes: Bytes) -> Any:
     """Codes as an index of the same kind, which is of use as long as they are."""
-    if isinstance(index, faiss.IndexFlat):
-        part = faiss.IndexFlat(index.d, index.metric_type)
-    else:
-        part = faiss.IndexScalarQuantizer(index.d, index.sq.qtype, index.metric_type)
+    part = empty_like(index)
     part.codes = faiss.MaybeOwnedVectorUInt8.create_view(
         faiss.swig_ptr(codes.reshape(-1)), codes.size, index.codes.owner
     )

@@ -4,7 +4,7 @@ faiss's own search with a selector keeps what may be answered of all that a walk
 right where such vectors lie everywhere. Where they lie far from the query, or what lies near it was
 deleted, the walk ends before it has come to them, and finds few, or none, or the wrong ones. So a
 walk here finds the nearest of all vectors, as many as hold enough of those that may be answered if
-these lie anywhere; how deep they stand among all then tells whether they can be believed.
+these lie anywhere; `belief` tells whether they can be believed.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,9 @@ from twopass.engines.base.sequences import Float32s
 from twopass.index.arrays import Bools, Int64s
 from twopass.index.stopping import EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable
+from twopass.index.vectors.belief import is_believed, num_holding
 from twopass.index.vectors.search_threads import ALONE, SearchThreads
 
-# The last answer must stand among the first so many of all vectors that a walk found: of 100 the
-# last are less sure than the first, for a walk has not come by all that lie as far.
-_SURE_SHARE = 0.25
-# Or be no deeper than this many times where it would stand if what may be answered lay anywhere:
-# that is as sure as a walk in which everything may be answered.
-_DEEPER = 1.5
-# A walk goes for so many times `k` answers, and some more, since by chance fewer may be found.
-_CHANCE, _CHANCE_MORE = 1.25, 16
 # A walk that found too little is followed by one that is so many times as wide.
 _WIDER = 4
 
@@ -91,7 +84,7 @@ def width_of(ef_search: int, k: int, share: float) -> int:
     """How wide the first walk is, for `k` of vectors of which a share may be answered."""
     if share == 1:
         return max(ef_search, k)
-    return int(max(ef_search, _CHANCE * k + _CHANCE_MORE) / share) + 1
+    return num_holding(k, share, at_least=ef_search)
 
 
 def _walk_once(
@@ -107,6 +100,5 @@ def _walk_once(
     first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
     depth = first[:, -1] + 1
     num_found = (positions >= 0).sum(axis=1)
-    sure = np.maximum(_SURE_SHARE * num_found, _DEEPER * k / answerable.share)
-    believed = (kept.sum(axis=1) >= k) & (depth <= sure)
+    believed = (kept.sum(axis=1) >= k) & is_believed(depth, num_found, k, answerable.share)
     return np.take_along_axis(scores, first, 1), np.take_along_axis(positions, first, 1), believed

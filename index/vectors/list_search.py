@@ -17,6 +17,7 @@ from twopass.index.vectors.answerable import Answerable
 from twopass.index.vectors.exact_search import (
     MIN_PIECE_PER_FOUND,
     best_of,
+    empty_like,
     piece_components,
     search_exactly,
 )
@@ -61,7 +62,7 @@ class Lists:
         """Compares queries with every vector that may be answered; see `exact_search`."""
         index = self._index
         if answerable.count <= min(_MOST_READ, answerable.num_vectors // _SPARSE):
-            few = _like(index)
+            few = empty_like(index)
             few.add(index.reconstruct_batch(answerable.positions))
             scores, found = search_exactly(few, queries, k, Answerable(answerable.count), stop)
             return scores, np.where(found >= 0, answerable.positions[found], -1)
@@ -206,10 +207,3 @@ def _to_the_left(lists: Int64s) -> Int64s:
     """Moves the lists of each row to its beginning, and cuts off columns that hold -1 alone."""
     order = np.argsort(lists < 0, axis=1, kind="stable")[:, : (lists >= 0).sum(axis=1).max()]
     return np.take_along_axis(lists, order, 1)
-
-
-def _like(index: Any) -> Any:
-    """An empty index without lists whose codes are as those of an index with lists."""
-    if isinstance(index, faiss.IndexIVFScalarQuantizer):
-        return faiss.IndexScalarQuantizer(index.d, index.sq.qtype, index.metric_type)
-    return faiss.IndexFlat(index.d, index.metric_type)

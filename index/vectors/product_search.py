@@ -5,13 +5,12 @@ order in which it adds a sum up, and so how it rounds, hangs on the shape of its
 only finds: what it keeps is scored once more by the index, and is an answer where no vector that it
 did not keep can be as near.
 
-Sums of `d` products in float32 are off by at most `g |q| |v|`, in whatever order they are added,
-where `g = d u / (1 - d u)` and `u = 2^-24` (Higham 2002, Accuracy and Stability of Numerical
-Algorithms, eq. 3.5, with the Cauchy-Schwarz inequality). So a score of the product and the index's
-differ by at most `e = 2 g |q| L`, `L` being the length of the longest vector. Where the `k`-th of
-the index's scores is above the least that the product kept by more than `e`, every vector that was
-not kept is farther than the `k`-th. Queries of which that is not so, since rounding alone tells
-more vectors apart than are kept, are left to be searched one by one.
+A score is off by at most `g |q| |v|`, in whatever order it was added up (`rounding.share_lost`). So
+a score of the product and the index's differ by at most `e = 2 g |q| L`, `L` being the length of
+the longest vector. Where the `k`-th of the index's scores is above the least that the product kept
+by more than `e`, every vector that was not kept is farther than the `k`-th. Queries of which that
+is not so, since rounding alone tells more vectors apart than are kept, are left to be searched one
+by one.
 """
 
 import logging
@@ -29,6 +28,7 @@ from twopass.index.arrays import Int64s
 from twopass.index.stopping import EveryStop, Stop
 from twopass.index.vectors.answerable import Answerable
 from twopass.index.vectors.exact_search import best_of, scores_at, vectors_of
+from twopass.index.vectors.rounding import share_lost, with_spare
 from twopass.index.vectors.search_threads import SearchThreads
 
 _LOG = logging.getLogger("twopass.index")
@@ -43,12 +43,9 @@ LEAST_SHARE = 0.5
 """A filtered search among a lesser share of the vectors is compared with these alone in less time
 than a product compares it with all."""
 _MOST_QUERIES = 64
-# Beyond k, so many and a share of k are kept and scored again: rounding decides among these alone.
-_SPARE, _SPARE_SHARE = 16, 0.25
 # Most vectors of a product, whose scores, 1 MB a thread, stay in the caches; and most components
 # compared in it, between two looks at the stop, which takes some milliseconds of a core.
 _BLOCK_VECTORS, _BLOCK_COMPONENTS = 4_096, 100_000_000
-_UNIT_ROUNDOFF = 2.0**-24
 # Products below float32's smallest normal number may be lost, and squares of components below its
 # root.
 _LEAST_PRODUCT, _LEAST_COMPONENT = 2.0**-126, 2.0**-63
@@ -127,7 +124,7 @@ class Products:
         """Searches by one product."""
         queries = np.stack([search.query for search in searches])
         most = max(search.k for search in searches)
-        width = min(len(self._vectors), most + _SPARE + int(_SPARE_SHARE * most))
+        width = min(len(self._vectors), with_spare(most))
         error = self._error(queries, stop, threads)
         products, positions = self._kept(queries, searches, width, stop, threads)
         scores = scores_at(self._index, queries, positions)
@@ -150,7 +147,7 @@ class Products:
     ) -> _Float64s:
         """By how much a score of a product may differ from the index's, `[num_queries]`."""
         dimension = queries.shape[1]
-        share = dimension * _UNIT_ROUNDOFF / (1 - dimension * _UNIT_ROUNDOFF)
+        share = share_lost(dimension)
         if self._longest is None:
 
             def longest(block: tuple[int, int]) -> float:

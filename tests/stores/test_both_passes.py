@@ -243,6 +243,7 @@ def test_a_front_that_is_killed_loses_no_feedback_that_it_has_acknowledged(kind,
                 writer.start()
             known = len(acknowledged)
             while len(acknowledged) < known + 60:
+                assert any(writer.is_alive() for writer in writers), "they have been refused"
                 time.sleep(0.001)
             process.kill()
             for writer in writers:

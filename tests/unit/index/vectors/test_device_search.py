@@ -14,6 +14,7 @@ from twopass.index.vectors.device_search import (
     GpuReplica,
 )
 from twopass.index.vectors.gpu_device import MAX_NEIGHBOURS, Form, GpuDevice, Usage
+from twopass.index.vectors.rounding import share_lost
 
 from .fake_gpu import FakeGpu
 
@@ -134,6 +135,21 @@ def test_what_half_precision_can_not_tell_apart_is_left_to_the_cpu_where_all_is_
     (found,) = replica.answer([search(QUERIES[:1], 10)])
     assert found.answered[0]
     assert not found.exact[0]
+
+
+@pytest.mark.parametrize("dimension", [8, 384, 16_384])
+def test_no_score_in_half_precision_is_off_by_more_than_the_bound(gpu, dimension):
+    # All of one sign, so that errors do not cancel; the more components, the more sums are off.
+    generator = np.random.default_rng(4)
+    stored = generator.random((500, dimension), np.float32)
+    queries = generator.random((20, dimension), np.float32)
+    index = FLAT.create(dimension)
+    index.add(stored)
+    replica = on(gpu, FLAT, index, use_float16=True)
+    halves = [some.astype(np.float16).astype(np.float64) for some in (queries, stored)]
+    off = np.abs(halves[0] @ halves[1].T - queries.astype(np.float64) @ stored.T.astype(np.float64))
+    sums = share_lost(dimension) * np.linalg.norm(queries, axis=1) * replica._copy.max_norm
+    assert (off.max(axis=1) + 2 * sums <= replica._half_error(queries)).all()
 
 
 @pytest.mark.parametrize("factory", ["IVF16,Flat", "IVF16,SQfp16"])
