@@ -1,7 +1,9 @@
 """`.ci/run` shows what its steps printed, whatever becomes of them, and ends those that hang."""
 
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,6 @@ def run(tmp_path: Path):
         return subprocess.run(
             ["bash", script],
             env=os.environ | environment,
-            start_new_session=True,
             capture_output=True,
             text=True,
             check=False,
@@ -70,10 +71,20 @@ def test_a_killed_step_has_one_row(run):
     assert "invalid number" not in ended.stderr
 
 
-def test_a_step_that_is_under_way_when_the_run_is_stopped_is_told(run):
-    ended = run("step 'echo so far; kill -INT 0; sleep 60'")  # as Ctrl-C: all of them at once
-    assert "# stopped: .cache/ci/echo-so-far--" in ended.stdout
-    assert "\nso far\n" in ended.stdout
+def test_a_step_that_is_under_way_when_the_run_is_stopped_is_told(tmp_path):
+    script = tmp_path / ".ci/run"
+    script.parent.mkdir()
+    script.write_text(f"{HEAD}\nstep 'echo so far; echo > began; exec sleep 60'\n")
+    with subprocess.Popen(
+        ["bash", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (tmp_path / "began").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGTERM)  # all of them at once, as machines do
+        told, _ = process.communicate()
+    assert "# stopped: .cache/ci/echo-so-far--" in told
+    assert "\nso far\n" in told
 
 
 def test_a_run_that_ends_before_its_first_step_keeps_its_status(run):
