@@ -14,6 +14,7 @@ from twopass.benchmarks.gpu.outcome import NotHereError, Row
 from twopass.benchmarks.gpu.plain_pytorch import PlainPyTorch
 from twopass.benchmarks.gpu.scale import Scale
 from twopass.benchmarks.gpu.speed import computed_per_second, latency, products_of
+from twopass.benchmarks.gpu.variants import VARIANTS
 from twopass.benchmarks.summary import percentile
 from twopass.engines.base.engine import Precision
 from twopass.engines.base.sequences import Float32s, TokenBatch
@@ -73,7 +74,7 @@ def requests(scale: Scale, field: Field) -> list[Row]:
 
 
 def fixed_length(scale: Scale, field: Field) -> list[Row]:
-    """Pairs a second at 128 tokens, as many batches under way as an engine takes."""
+    """Pairs a second at 128 tokens, as many batches under way as an engine takes; ours alone."""
     return _by_shape(scale, field, [(_TOKENS, size) for size in scale.batch_sizes[-2:]])
 
 
@@ -82,7 +83,7 @@ def served_lengths(scale: Scale, field: Field) -> list[Row]:
     count = min(_SERVED_PAIRS, 4 * scale.mixed_pairs)
     generator = np.random.default_rng(1)
     batch = pairs_of(generator.integers(_SHORTEST_SERVED, _LONGEST_SERVED, count).astype(np.int32))
-    found = field.in_turns(lambda opened: _speed(opened, batch, scale), scale.turns, _is_ours)
+    found = field.in_turns(lambda opened: _speed(opened, batch, scale), scale.turns, _is_served)
     return [{"engine": name, "pairs/s": figure_of(turns)} for name, turns in found.items()]
 
 
@@ -121,12 +122,10 @@ def speed_by_shape(scale: Scale, field: Field) -> list[Row]:
     shapes = [(tokens, size) for tokens in scale.seq_lens for size in scale.batch_sizes]
     fitting = [(tokens, size) for tokens, size in shapes if tokens * size <= _MOST_TOKENS]
     shorter = replace(scale, turns=1, seconds=scale.seconds / 2)
-    return _by_shape(shorter, field, fitting, only_ours=True)
+    return _by_shape(shorter, field, fitting)
 
 
-def _by_shape(
-    scale: Scale, field: Field, shapes: list[tuple[int, int]], *, only_ours: bool = False
-) -> list[Row]:
+def _by_shape(scale: Scale, field: Field, shapes: list[tuple[int, int]]) -> list[Row]:
     architecture = read_architecture(open_model(scale.model(RERANKER)).config)
     rows = []
     for tokens, size in shapes:
@@ -136,8 +135,7 @@ def _by_shape(
         def speed(opened: Opened, batch: TokenBatch = batch) -> float:
             return _speed(opened, batch, scale)
 
-        wanted = _is_ours if only_ours else _is_any
-        for name, turns in field.in_turns(speed, scale.turns, wanted).items():
+        for name, turns in field.in_turns(speed, scale.turns, names.is_ours).items():
             figure = figure_of(turns)
             rows.append(
                 {
@@ -197,13 +195,9 @@ def _float32_logits(scale: Scale, batch: TokenBatch) -> Float32s:
         engine.close()
 
 
-def _is_any(engine: str) -> bool:
-    del engine
-    return True
-
-
-def _is_ours(engine: str) -> bool:
-    return names.is_ours(engine)
+def _is_served(engine: str) -> bool:
+    """The ways to launch that no server is measured with are left out."""
+    return names.is_ours(engine) and engine not in {each.name for each in VARIANTS[1:-1]}
 
 
 def _is_no_core(engine: str) -> bool:

@@ -134,7 +134,8 @@ def ledger(
 
     def done(outcome: Outcome) -> None:
         writing.add(outcome)
-        found = outcome.obstacle or f"{len(outcome.rows)} rows"
+        rows = f"{len(outcome.rows)} rows" if outcome.rows else ""
+        found = "; ".join(filter(None, (rows, outcome.obstacle)))
         at = time.monotonic() - began
         line = f"{at:6.1f} s  {outcome.name}: {found} ({outcome.seconds:.1f} s)"
         console.print(line, markup=False, highlight=False)

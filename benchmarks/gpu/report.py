@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ class About:
         gpu: Its name; "" on a CPU.
         compute_capability: Such as (9, 0); None on a CPU.
         driver: NVIDIA's driver, its version; "" where it is not told.
-        cuda: The CUDA that PyTorch was built for.
+        cuda: The newest CUDA that the driver runs; "" where it is not told.
         cpu: The processor's name.
         num_cores: Processors that the run could use.
         flags: Instruction sets of the processor.
@@ -101,8 +102,19 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def as_json(report: Report) -> str:
-    """The report for programs."""
-    return json.dumps(dataclasses.asdict(report), indent=1, ensure_ascii=False) + "\n"
+    """The report for programs. A number that JSON has no word for is one, such as "nan"."""
+    plain = _without_odd_numbers(dataclasses.asdict(report))
+    return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _without_odd_numbers(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {name: _without_odd_numbers(cell) for name, cell in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_odd_numbers(each) for each in value]
+    return value
 
 
 def _replace(file: Path, text: str) -> None:
@@ -118,7 +130,7 @@ def as_markdown(report: Report) -> str:
     for each in report.checks:
         lines += ["", f"## {each.name}", ""]
         if each.obstacle:
-            lines.append(f"Not measured: {each.obstacle}")
+            lines.append(f"{'Not all' if each.rows else 'Not measured'}: {each.obstacle}")
         if each.rows:
             lines += ["", *_table(each.rows)] if each.obstacle else _table(each.rows)
         lines += [line for note in each.notes for line in ("", f"Warned of: {_words(note)}")]

@@ -96,8 +96,9 @@ def _row(scale: Scale, pid: int, address: str, cpus: Cpus, asked: tuple[str, int
         num_pairs=count,
         under_way=under_way,
         seconds=scale.seconds,
+        turns=scale.turns,
     )
-    turns = [loaded(pid, load, cpus) for _ in range(scale.turns)]
+    turns = loaded(pid, load, cpus)
     found = middle(turns)
     return {
         "wire": wire,

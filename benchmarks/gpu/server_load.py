@@ -66,7 +66,8 @@ class Load:
         address: Where the server listens for it.
         num_pairs: Of a request.
         under_way: Requests at once, of all callers.
-        seconds: How long it is measured.
+        seconds: How long a turn is.
+        turns: How many there are, one after another.
     """
 
     case: str
@@ -74,6 +75,7 @@ class Load:
     num_pairs: int
     under_way: int
     seconds: float
+    turns: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +115,29 @@ class Loaded:
         return ", ".join(name for name, share in sides.items() if share >= _FULL)
 
 
-def loaded(pid: int, load: Load, cpus: Cpus) -> Loaded:
-    """Puts a load on a server and takes the figures once it is warm.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is seen of one turn.
+
+    Attributes:
+        began: When it did, seconds of the machine's monotonic clock.
+        ended: When it did.
+        before: Processor time of the server, of its first thread, and of each caller until then.
+        after: The same at its end.
+        device_busy: Share of it in which some kernel ran; None where nobody tells.
+    """
+
+    began: float
+    ended: float
+    before: list[float]
+    after: list[float]
+    device_busy: float | None
+
+
+def loaded(pid: int, load: Load, cpus: Cpus) -> list[Loaded]:
+    """Puts a load on a server and takes the figures of each turn once it is warm.
+
+    The callers are started once, which takes longer than a turn.
 
     Args:
         pid: Of the server.
@@ -122,7 +145,7 @@ def loaded(pid: int, load: Load, cpus: Cpus) -> Loaded:
         cpus: Whose processors are which.
     """
     num_callers = min(load.under_way, len(cpus.callers))
-    whole = _WARM_UP_SECONDS + load.seconds + _AFTER_SECONDS
+    whole = _WARM_UP_SECONDS + load.turns * load.seconds + _AFTER_SECONDS
     callers = []
     try:
         for number in range(num_callers):
@@ -136,17 +159,19 @@ def loaded(pid: int, load: Load, cpus: Cpus) -> Loaded:
             each.stdin.flush()
         time.sleep(_WARM_UP_SECONDS)
         pids = [each.pid for each in callers]
-        with watched() as device:
-            began, before = time.monotonic(), _spent(pid, pids)
-            time.sleep(load.seconds)
-            ended, after = time.monotonic(), _spent(pid, pids)
+        turns = [_turn(pid, pids, load.seconds) for _ in range(load.turns)]
         answered = [pair for each in callers for pair in json.loads(_line(each))]
     finally:
         for each in callers:
             _end(each)
-    elapsed = ended - began
-    server, loop, *of_callers = (b - a for a, b in zip(before, after, strict=True))
-    counted = [(sent, came) for sent, came in answered if began <= came < ended]
+    return [figures(each, answered, load) for each in turns]
+
+
+def figures(turn: Turn, answered: Sequence[tuple[float, float]], load: Load) -> Loaded:
+    """What a turn gave, of all requests as they were sent and answered."""
+    elapsed = turn.ended - turn.began
+    server, loop, *of_callers = (b - a for a, b in zip(turn.before, turn.after, strict=True))
+    counted = [(sent, came) for sent, came in answered if turn.began <= came < turn.ended]
     num_pairs = len(counted) * load.num_pairs
     return Loaded(
         pairs_per_second=num_pairs / elapsed,
@@ -154,7 +179,7 @@ def loaded(pid: int, load: Load, cpus: Cpus) -> Loaded:
         server_cores=server / elapsed,
         loop_busy=loop / elapsed,
         callers_busy=max(of_callers) / elapsed,
-        device_busy=device.mean_busy,
+        device_busy=turn.device_busy,
         server_cpu_us=1e6 * server / max(1, num_pairs),
     )
 
@@ -169,6 +194,14 @@ def percentile_ms(loads: Sequence[Loaded], thousandths: int) -> float | None:
     """A percentile of all turns together; None where they are too few for it."""
     together = sorted(value for each in loads for value in each.latencies_ms)
     return percentile(together, thousandths)
+
+
+def _turn(server: int, callers: Sequence[int], seconds: float) -> Turn:
+    with watched() as device:
+        began, before = time.monotonic(), _spent(server, callers)
+        time.sleep(seconds)
+        ended, after = time.monotonic(), _spent(server, callers)
+    return Turn(began, ended, before, after, device.mean_busy)
 
 
 def _spent(server: int, callers: Sequence[int]) -> list[float]:

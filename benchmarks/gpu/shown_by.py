@@ -12,6 +12,7 @@ from twopass.benchmarks.gpu.outcome import Row, rows_of
 from twopass.benchmarks.gpu.report import Report
 from twopass.benchmarks.gpu.variants import VARIANTS, Variant
 from twopass.engines.base.engine import EngineChoice
+from twopass.engines.gpu.launch_paths import LaunchPath
 from twopass.engines.shown import Ledger, Shown, ShownPath
 
 # What the engines of GPUs promise of a logit, against the same in float32.
@@ -87,12 +88,18 @@ def _paths(report: Report, entry: str) -> list[ShownPath]:
 
 
 def _figures(report: Report, variant: Variant) -> tuple[float, float] | None:
-    """Milliseconds of 40 passages, and pairs a second at mixed lengths."""
+    """Milliseconds of 40 passages, and pairs a second at mixed lengths.
+
+    None where it was not measured, or had given its graphs up, and so was another one.
+    """
+    has_graphs = LaunchPath.CUDA_GRAPHS in variant.paths
     latency = next(
         (
             median_of(row.get("p50 ms"))
             for row in rows_of(report.checks, names.LATENCY)
-            if _name(row) == variant.name and row.get("passages") == 40
+            if _name(row) == variant.name
+            and row.get("passages") == 40
+            and row.get("CUDA graphs", has_graphs) is has_graphs
         ),
         None,
     )
@@ -101,13 +108,16 @@ def _figures(report: Report, variant: Variant) -> tuple[float, float] | None:
 
 
 def _is_alike(report: Report, less: Variant, more: Variant) -> bool:
-    """Whether the results are the model's: the tests passed, and float32 is as near as without.
+    """Whether the results are the model's: its tests passed, and float32 is as near as without.
 
+    A test that fails speaks against the paths that it is of, and those that are added to them.
     Random words lie farther from float32 than the texts that the promise is made of; what launches
     one by one lie apart is then the bound.
     """
     tests = rows_of(report.checks, names.TESTS)
-    if not tests or any(row.get("failed") for row in tests):
+    if not any(row.get("passed") for row in tests if _paths_tested(row) == {*more.paths}):
+        return False
+    if any(row.get("failed") for row in tests if _paths_tested(row) <= {*more.paths}):
         return False
     apart = {
         _name(row): median_of(row.get("furthest logit"))
@@ -117,6 +127,10 @@ def _is_alike(report: Report, less: Variant, more: Variant) -> bool:
     if own is None or others is None:
         return False
     return own <= max(_TOLERANCE, others)
+
+
+def _paths_tested(row: Row) -> frozenset[LaunchPath]:
+    return names.paths_of(str(row.get(names.LAUNCH_PATHS, "")))
 
 
 def _speed(rows: Sequence[Row], engine: str) -> float | None:

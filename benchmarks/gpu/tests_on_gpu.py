@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from twopass.benchmarks.gpu import names
 from twopass.benchmarks.gpu.contestants import Field
 from twopass.benchmarks.gpu.outcome import NotHereError, Row
 from twopass.benchmarks.gpu.scale import Scale
@@ -60,16 +61,28 @@ def _tested(scale: Scale, field: Field, place: str, chosen: str) -> list[Row]:
 
 
 def read_results(report: Path) -> list[Row]:
-    """A row for each file of tests: how many passed, failed and were skipped, and the first why.
+    """How many tests passed, failed and were skipped, and the first why.
 
     Args:
         report: JUnit's XML, as pytest writes it.
+
+    Returns:
+        A row for each file of tests; in each, one more for each of the combinations of launch paths
+        that its tests are named after.
     """
-    rows: dict[str, Row] = {}
+    rows: dict[tuple[str, str], Row] = {}
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314  # written by our own run
-        name = case.get("classname", "")
+        name, paths = case.get("classname", ""), names.paths_in(case.get("name", ""))
         row = rows.setdefault(
-            name, {"tests": name, "passed": 0, "failed": 0, "skipped": 0, "first words": ""}
+            (name, paths),
+            {
+                "tests": name,
+                names.LAUNCH_PATHS: paths,
+                "passed": 0,
+                "failed": 0,
+                "skipped": 0,
+                "first words": "",
+            },
         )
         came = {child.tag: child.get("message", "") for child in case}
         what = "failed" if came.keys() & {"failure", "error"} else "passed"

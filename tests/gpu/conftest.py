@@ -1,5 +1,7 @@
 """What tests on a GPU share. All of them are marked `gpu`; run them alone by `pytest -m gpu`."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -26,9 +28,22 @@ def golden_texts(golden, encoder) -> TokenBatch:
     return TokenBatch(ragged.token_ids, ragged.offsets, ragged.lengths)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def open_engine():
-    """Makes an engine, or skips with the sentence that says what is missing."""
+    """Makes an engine for a test, or skips it with the sentence that says what is missing."""
+    with _opening() as open_engine:
+        yield open_engine
+
+
+@pytest.fixture(scope="session")
+def open_engine_once():
+    """The same of an engine that several tests share."""
+    with _opening() as open_engine:
+        yield open_engine
+
+
+@contextmanager
+def _opening():
     engines = []
 
     def open_engine(kind, folder, **options):
@@ -38,6 +53,8 @@ def open_engine():
             pytest.skip(str(error))
         return engines[-1]
 
-    yield open_engine
-    for engine in engines:
-        engine.close()
+    try:
+        yield open_engine
+    finally:
+        for engine in engines:
+            engine.close()

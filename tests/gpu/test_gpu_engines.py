@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from twopass.benchmarks.gpu.names import of_paths
 from twopass.engines.base.engine import Precision
 from twopass.engines.base.sequences import Ragged, TokenBatch
 from twopass.engines.gpu.launch_paths import LaunchPath
@@ -74,12 +75,14 @@ LAUNCH_PATHS = [frozenset([*LaunchPath][:count]) for count in range(1, len(Launc
 
 
 @pytest.fixture(scope="session")
-def engine_by(open_engine):
+def engine_by(open_engine_once):
     """The engine of a model and a launch path, opened once: capturing takes seconds."""
-    return cache(lambda name, paths: open_engine(TorchEngine, open_model(name), launch_paths=paths))
+    return cache(
+        lambda name, paths: open_engine_once(TorchEngine, open_model(name), launch_paths=paths)
+    )
 
 
-@pytest.mark.parametrize("paths", LAUNCH_PATHS, ids=lambda paths: f"{len(paths)} paths")
+@pytest.mark.parametrize("paths", LAUNCH_PATHS, ids=of_paths)  # the ledger reads them
 @pytest.mark.parametrize("name", ["twopass-minilm-l6", "all-MiniLM-L6-v2"])
 @pytest.mark.parametrize("size", [1, 3, 9, 40, 100, 129, 600])
 def test_pytorchs_graphs_compute_what_its_launches_do(

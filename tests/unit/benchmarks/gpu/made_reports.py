@@ -34,7 +34,7 @@ def about(**others):
     return About(**known | others)
 
 
-def outcomes(*, speed=45_000.0, gain=1.5, apart=0.005, plain_apart=0.005, failed=0):
+def outcomes(*, speed=45_000.0, gain=1.5, apart=0.005, plain_apart=0.005, failed=0, failed_of=()):
     """Of every check that a goal or a row of `shown.json` is read from.
 
     Args:
@@ -43,6 +43,7 @@ def outcomes(*, speed=45_000.0, gain=1.5, apart=0.005, plain_apart=0.005, failed
         apart: Of the results, from float32.
         plain_apart: The same of what launches every kernel by itself.
         failed: Tests that failed.
+        failed_of: Paths that they were of.
     """
     speeds = [speed * gain**number for number in range(len(VARIANTS))]
     latencies = [2.7 / gain**number for number in range(len(VARIANTS))]
@@ -61,7 +62,20 @@ def outcomes(*, speed=45_000.0, gain=1.5, apart=0.005, plain_apart=0.005, failed
                 }
             ],
         ),
-        Outcome(names.TESTS, [{"tests": "a", "passed": 9 - failed, "failed": failed}], "", 20.0),
+        Outcome(
+            names.TESTS,
+            [
+                {
+                    "tests": "a",
+                    names.LAUNCH_PATHS: names.of_paths(variant.paths),
+                    "passed": 9,
+                    "failed": failed if variant.paths == failed_of else 0,
+                }
+                for variant in VARIANTS
+            ],
+            "",
+            20.0,
+        ),
         Outcome(names.CEILING, [{"TFLOP/s": figure(600.0)}], "", 5.0),
         Outcome(
             names.ALIKE,

@@ -113,6 +113,35 @@ def test_without_more_speed_or_equal_results_an_entry_turns_nothing_on(others):
     assert paths_by_default((9, 0), shown_by(whole, "gpu-x.json").paths) == frozenset()
 
 
+@pytest.mark.parametrize("number", range(1, len(VARIANTS)))
+def test_a_test_that_fails_speaks_against_its_own_path_and_those_added_to_it(number):
+    whole = report(failed=1, failed_of=VARIANTS[number].paths)
+    rows = shown_by(whole, "gpu-x.json").paths
+    assert [row.is_alike for row in rows] == [place < number for place in range(1, len(VARIANTS))]
+    assert paths_by_default((9, 0), rows) == {*VARIANTS[number - 1].paths}
+
+
+def test_a_path_of_which_no_test_passed_is_not_shown_alike():
+    checks = tuple(
+        dataclasses.replace(each, rows=[{**row, "passed": 0, "skipped": 9} for row in each.rows])
+        if each.name == names.TESTS
+        else each
+        for each in outcomes()
+    )
+    rows = shown_by(dataclasses.replace(report(), checks=checks), "gpu-x.json").paths
+    assert not any(row.is_alike for row in rows)
+
+
+def test_an_engine_that_had_given_its_graphs_up_shows_nothing_of_them():
+    checks = tuple(
+        dataclasses.replace(each, rows=[{**row, "CUDA graphs": False} for row in each.rows])
+        if each.name == names.LATENCY
+        else each
+        for each in outcomes()
+    )
+    assert shown_by(dataclasses.replace(report(), checks=checks), "gpu-x.json").paths == ()
+
+
 def test_random_words_may_lie_as_far_from_float32_as_without_the_path():
     rows = shown_by(report(apart=0.03, plain_apart=0.03), "gpu-x.json").paths
     assert all(row.is_alike for row in rows)

@@ -1,13 +1,16 @@
 import json
+import math
 
 import pytest
 
 from tests.unit.benchmarks.gpu.made_reports import about, figure, report
+from twopass.benchmarks.gpu.figures import median_of
 from twopass.benchmarks.gpu.goals import judge
 from twopass.benchmarks.gpu.outcome import Outcome
 from twopass.benchmarks.gpu.report import (
     Report,
     ReportError,
+    as_json,
     as_markdown,
     read_report,
     write_report,
@@ -36,7 +39,7 @@ def test_the_report_has_a_table_for_each_check_or_the_obstacle():
     assert "- date: 2026-11-30, 500 s of 9 minutes" in text
     assert "| batch | pairs/s |\n|---|---|\n| 1 | 12,346 |\n| 8 |  |\n" in text
     assert "## graphs\n\nNot measured: no driver\n" in text
-    assert "Not measured: b: it failed\n\n| engine | ok |\n|---|---|\n| a | True |\n" in text
+    assert "Not all: b: it failed\n\n| engine | ok |\n|---|---|\n| a | True |\n" in text
     assert "Warned of: no graphs\n\n2.0 s.\n" in text
 
 
@@ -66,9 +69,14 @@ def test_what_is_no_report_is_refused(tmp_path, content):
         read_report(tmp_path / "absent.json")
 
 
-def test_json_is_the_fields_and_has_no_numbers_that_json_lacks(tmp_path):
-    write_report(report(), tmp_path)
-    text = (tmp_path / "report.json").read_text()
-    assert json.loads(text)["about"]["compute_capability"] == [9, 0]
-    assert "NaN" not in text
-    assert "Infinity" not in text
+def test_json_is_the_fields():
+    assert json.loads(as_json(report()))["about"]["compute_capability"] == [9, 0]
+
+
+def test_a_number_that_json_lacks_costs_its_cell_and_no_more(tmp_path):
+    rows = [{"engine": "a", "furthest logit": math.nan, "pairs/s": figure(math.inf)}]
+    write_report(Report(about=about(), checks=(Outcome("alike", rows),)), tmp_path)
+    (outcome,) = read_report(tmp_path / "report.json").checks
+    assert outcome.rows[0]["furthest logit"] == "nan"
+    assert median_of(outcome.rows[0]["furthest logit"]) is None
+    assert outcome.rows[0]["engine"] == "a"

@@ -7,7 +7,16 @@ import time
 import pytest
 
 from twopass.benchmarks.gpu.processor_time import main_thread_seconds, process_seconds
-from twopass.benchmarks.gpu.server_load import Loaded, divided, middle, percentile_ms, started_on
+from twopass.benchmarks.gpu.server_load import (
+    Load,
+    Loaded,
+    Turn,
+    divided,
+    figures,
+    middle,
+    percentile_ms,
+    started_on,
+)
 
 
 def loaded(**others):
@@ -42,6 +51,20 @@ def test_the_turn_that_is_told_is_the_median_one_by_speed():
     turns = [loaded(pairs_per_second=speed) for speed in (3.0, 1.0, 2.0)]
     assert middle(turns).pairs_per_second == 2.0
     assert middle(turns[:2]).pairs_per_second == 3.0
+
+
+def test_an_answer_is_of_the_turn_in_which_it_came():
+    load = Load(case="", address="", num_pairs=40, under_way=2, seconds=2.0, turns=2)
+    turns = [
+        Turn(began, began + 2, [1.0, 0.5, 0.1], [3.0, 1.5, 0.2], device_busy=0.5)
+        for began in (10.0, 12.0)
+    ]
+    answered = [(9.0, 9.9), (9.5, 10.0), (11.0, 11.5), (11.9, 12.1), (13.9, 14.0)]
+    first, second = (figures(each, answered, load) for each in turns)
+    assert (first.pairs_per_second, second.pairs_per_second) == (40.0, 20.0)
+    assert first.latencies_ms == pytest.approx((500.0, 500.0))
+    assert (first.server_cores, first.loop_busy, first.device_busy) == (1.0, 0.5, 0.5)
+    assert first.callers_busy == pytest.approx(0.05)
 
 
 def test_percentiles_are_of_all_turns_together_and_none_where_they_are_too_few():
