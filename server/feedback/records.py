@@ -18,8 +18,8 @@ from twopass.server.feedback.types import Event, Refusal
 from twopass.server.request import Request
 from twopass.server.search.observing import Answered
 
-# Feedback of one query that a comparison reads.
-_MOST_OF_A_QUERY = 10_000
+# Feedback that a comparison reads at a time.
+_PAGE_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +170,18 @@ class FeedbackRecords:
         self, collection: str, query_ids: Sequence[str]
     ) -> Mapping[str, Sequence[Feedback]]:
         """The feedback of some queries, by their ids; those without any are left out."""
-        found: dict[str, Sequence[Feedback]] = {}
-        for query_id in query_ids if self.store is not None else ():
-            page = await self._kept().page(
-                collection, Selection(query_ids=(query_id,)), None, _MOST_OF_A_QUERY
-            )
-            if page.rows:
-                found[query_id] = page.rows
-        return found
+        found: dict[str, list[Feedback]] = {}
+        if self.store is None or not query_ids:
+            return found
+        wanted, last = Selection(query_ids=tuple(query_ids)), None
+        while True:
+            page = await self.store.page(collection, wanted, last, _PAGE_ROWS)
+            for row in page.rows:
+                found.setdefault(row.query_id, []).append(row)
+            if not page.has_more:
+                return found
+            row = page.rows[-1]
+            last = row.query_id, row.document_id, int(row.kind)
 
     async def collection_gone(self, collection: str) -> None:
         """Deletes the feedback of a collection that was deleted, or is about to be made anew."""

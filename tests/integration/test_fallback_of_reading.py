@@ -101,10 +101,11 @@ def test_candidates_that_can_not_be_read_are_answered_in_first_pass_order(
 
 @every_problem
 def test_without_a_second_pass_nothing_is_missing_where_candidates_can_not_be_read(
-    small, failing, what
+    small, failing, what, caplog
 ):
     failing("load", PROBLEMS[what][0])
     response = small.search(asking(rerank=NO_RERANK))
+    assert "not reranked" not in caplog.text
     assert response.rerank_status == search_pb2.RERANK_STATUS_DISABLED
     assert response.hits[0].text
 

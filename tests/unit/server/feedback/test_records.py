@@ -8,6 +8,7 @@ import pytest
 from twopass.index.errors import StorageError
 from twopass.index.feedback import FeedbackKind
 from twopass.index.lanes import Lane
+from twopass.server.feedback import records as module
 from twopass.server.feedback.database import FeedbackDatabase
 from twopass.server.feedback.in_folder import FeedbackInFolder
 from twopass.server.feedback.records import FeedbackRecords
@@ -25,11 +26,11 @@ async def records(tmp_path: Path) -> AsyncIterator[FeedbackRecords]:
     lane.close()
 
 
-def click(query_id: str = "", search_id: str = "") -> Event:
+def click(query_id: str = "", search_id: str = "", document_id: str = "a") -> Event:
     return Event(
         search_id=search_id,
         query_id=query_id,
-        document_id="a",
+        document_id=document_id,
         kind=FeedbackKind.CLICK,
         grade=1,
         time_us=1,
@@ -46,6 +47,17 @@ async def test_what_became_of_each_piece_is_told_and_counted(records):
         (FeedbackKind.CLICK, "search_unknown"): 1,
         (FeedbackKind.CLICK, "not_shown"): 1,
     }
+
+
+@pytest.mark.parametrize("page_rows", [1, 2, 100])
+async def test_the_feedback_of_queries_is_read_page_by_page(records, monkeypatch, page_rows):
+    monkeypatch.setattr(module, "_PAGE_ROWS", page_rows)
+    events = [click(query_id, document_id=one) for query_id in "qrs" for one in "abc"]
+    await records.record("docs", events, Request())
+    found = await records.of_queries("docs", ["q", "s", "none"])
+    told = {query_id: [row.document_id for row in rows] for query_id, rows in found.items()}
+    assert told == {"q": ["a", "b", "c"], "s": ["a", "b", "c"]}
+    assert await records.of_queries("docs", []) == {}
 
 
 async def test_what_can_not_be_written_is_not_counted_as_recorded(records, monkeypatch):
