@@ -174,11 +174,32 @@ def test_windows_are_whole_sentences_in_a_row(server, countries):
 
 def test_an_answer_without_room_leaves_the_texts_out_and_keeps_the_spans(server, countries):
     spans = SpanOptions(pruned_text=True, highlight=HighlightOptions())
+    whole = search(server, countries, spans)
     response = search(server, countries, spans, max_answer_bytes=700)
     hit = response.hits[0]
     assert hit.content_omitted
+    assert response.spans_status == spans_pb2.SPANS_STATUS_COMPLETE
+    assert places(hit) == places(whole.hits[0])
     assert not hit.pruned_text
     assert not hit.highlighted_text
+
+
+def test_a_text_that_is_longer_than_the_answer_may_be_has_spans_all_the_same(server):
+    schema = collection_pb2.CollectionSchema(whole_documents=True)
+    server.collections.CreateCollection(
+        collection_pb2.CreateCollectionRequest(name="long", schema=schema)
+    )
+    text = f"{TEXT} {'The committee met on Tuesday and adjourned. ' * 40}"
+    written = [Document(id="australia", title=TITLE, text=text)]
+    server.collections.UpsertDocuments(
+        collection_pb2.UpsertDocumentsRequest(collection="long", documents=written)
+    )
+    whole = search(server, "long", SpanOptions())
+    response = search(server, "long", SpanOptions(), max_answer_bytes=1_000)
+    (hit,) = response.hits
+    assert hit.content_omitted
+    assert response.spans_status == spans_pb2.SPANS_STATUS_COMPLETE
+    assert places(hit) == places(whole.hits[0]) != []
 
 
 def test_every_search_of_a_batch_has_its_spans(server, countries):

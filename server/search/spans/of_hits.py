@@ -93,14 +93,12 @@ async def with_spans(
 async def _documents(
     hits: Sequence[SearchHit], retrieval: Retrieval, request: Request
 ) -> dict[int, StoredDocument]:
-    """The texts of hits, by key: those that they carry, and those that nobody asked for."""
+    """The texts of hits, by key: those that they carry, and those that the answer does without.
+
+    Nobody has asked for the latter, or they are too large for it.
+    """
     carried = _carried(hits)
-    # What was left out of the answer for its size or for lack of time is not read here either.
-    missing = [
-        hit.document.key
-        for hit in hits
-        if hit.document.key not in carried and not hit.content_omitted
-    ]
+    missing = [hit.document.key for hit in hits if hit.document.key not in carried]
     if missing:
         with request.stop_by(request.end) as stop:
             read, bare = await retrieval.fetch_first(
