@@ -158,7 +158,7 @@ class StepSampler:
         )
         query_len = self._queries.lengths[query].astype(np.int64)
         room = self._options.max_tokens - template.num_pair_tokens - query_len
-        passage_len = np.minimum(self._passages.lengths[passage].astype(np.int64), room.clip(0))
+        passage_len = np.minimum(self._passages.lengths[passage].astype(np.int64), room)
         lengths = template.num_pair_tokens + query_len + passage_len
         offsets = np.zeros(len(query) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])

@@ -61,7 +61,7 @@ def test_a_model_learns_what_its_groups_ask_for(trained, tmp_path):
 
 
 @pytest.mark.usefixtures("unmeasured")
-def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(trained):
+def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(trained, tmp_path):
     class InterruptedTrainingError(Exception):
         pass
 
@@ -80,6 +80,22 @@ def test_an_interrupted_run_ends_with_the_weights_of_a_whole_one(trained):
     _, resumed = trained("parts")
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
+    # The mean of the weights, as it was measured last, and of the losses.
+    averaged, losses = (
+        [read(tmp_path / name) for name in ("whole", "parts")]
+        for read in (last_measured, last_loss)
+    )
+    assert averaged[0] == averaged[1]
+    assert losses[0] == losses[1]
+
+
+def last_measured(folder):
+    return (folder / "current" / "model.safetensors").read_bytes()
+
+
+def last_loss(folder):
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if "loss" in row][-1]
 
 
 def test_training_ends_early_when_nothing_becomes_better(trained, tmp_path):

@@ -162,6 +162,50 @@ def test_weights_move_by_what_all_parts_say_together(folder):
         assert np.mean(moved) < 0.01
 
 
+def updated(model, update, step=0):
+    laid_out, size = parts_of()
+    tensors = [torch.from_numpy(part.array) for part in laid_out]
+    parts = model.parts(laid_out, tensors, size)
+    update(parts, step)
+    return parts
+
+
+def test_a_step_computes_with_what_the_last_update_made(folder):
+    model = CrossEncoder(folder, frozen_embeddings=True)
+    first, *_ = updated(model, Update(model, OPTIONS))
+    with torch.no_grad():
+        before = model.logits(first)
+        model.begin_step()
+        after = model.logits(first)
+        copied_anew = PackedEncoder(model.module, model.device).logits(first)
+    assert not torch.equal(before, after)
+    assert torch.equal(after, copied_anew)
+
+
+def test_gradients_together_are_no_longer_than_one(folder):
+    model = CrossEncoder(folder, frozen_embeddings=True)
+    with torch.no_grad():
+        model.module.classifier.weight *= 1_000
+    update = Update(model, OPTIONS)
+    parts = updated(model, update)
+    clipped = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    update.gradients(parts)
+    whole = torch.cat([p.grad.flatten() for p in model.parameters()]).norm()
+    assert float(clipped) == pytest.approx(1, rel=1e-3)
+    assert whole > 2
+
+
+@pytest.mark.parametrize("step", [0, 50, 99])
+def test_no_weight_moves_further_than_the_learning_rate_of_the_step(folder, step):
+    model = CrossEncoder(folder, frozen_embeddings=True)
+    start = torch.cat([p.detach().flatten() for p in model.parameters()])
+    updated(model, Update(model, OPTIONS), step)
+    moved = (torch.cat([p.detach().flatten() for p in model.parameters()]) - start).abs().max()
+    # The first update of Adam is the learning rate itself, and weight decay is a hundredth of it.
+    rate = OPTIONS.learning_rate * schedule(step, OPTIONS.steps)
+    assert float(moved) == pytest.approx(rate, rel=0.05)
+
+
 def test_the_learning_rate_rises_then_falls_to_nothing():
     rates = [schedule(step, 100) for step in range(100)]
     assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.96])
