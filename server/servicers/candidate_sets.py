@@ -11,16 +11,22 @@ from twopass._core import read_candidates as core_candidates
 from twopass.index.documents import MAX_ID_BYTES
 from twopass.server.edge.messages import ReadMessage, WrittenAnswer
 from twopass.server.errors import InvalidRequestError, ResponseTooLargeError
-from twopass.server.models.passages import Limits, check_text, num_chars, problem_of
+from twopass.server.models.passages import (
+    Limits,
+    Truncation,
+    check_text,
+    num_chars,
+    problem_of,
+)
 from twopass.server.search.open_set import RankedSet, SetOptions
 from twopass.server.servicers.options import (
     TO_CUT_QUERY,
+    TRUNCATIONS,
     read_blend,
     read_count,
     read_instruction,
     read_min_score,
     read_query_truncation,
-    read_truncation,
 )
 from twopass.server.servicers.spans import (
     add_spans,
@@ -61,7 +67,7 @@ def read_options(
         passage_chars=num_chars(passages),
         top_n=read_count("top_n", message.top_n),
         model=message.model,
-        truncation=read_truncation("truncation", message.truncation),
+        truncation=TRUNCATIONS.read("truncation", message.truncation) or Truncation.TRUNCATE,
         blend=read_blend("blend", message),
         min_score=read_min_score("min_score", message),
         instruction=read_instruction("instruction", message.instruction, limits),

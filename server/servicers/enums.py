@@ -1,7 +1,7 @@
 """Enums of the contract and what they stand for inside the server."""
 
 from collections.abc import Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from google.protobuf.descriptor import EnumDescriptor
 
@@ -35,6 +35,7 @@ class EnumMapping(Generic[Outer, Inner]):
         self._inner: dict[int, Inner] = {0: default} | dict(values)
         self._allowed = ", ".join(names[value].name for value in sorted(self._inner))
         self._outer = {inner: value for value, inner in values.items()}
+        self._outer.setdefault(default, cast("Outer", 0))
 
     def read(self, field: str, value: int) -> Inner:
         """What a received value stands for.
@@ -50,5 +51,5 @@ class EnumMapping(Generic[Outer, Inner]):
         return self._inner[value]
 
     def write(self, inner: Inner) -> Outer:
-        """The enum's value for what it stands for inside the server."""
+        """The value for what it stands for; 0 for a default that no other value stands for."""
         return self._outer[inner]

@@ -8,7 +8,7 @@ from twopass.server.models.passages import Limits, Overlong, Truncation, check_t
 from twopass.server.servicers.enums import EnumMapping
 from twopass.v1 import rerank_pb2
 
-_TRUNCATIONS: "EnumMapping[rerank_pb2.Truncation.ValueType, Truncation | None]" = EnumMapping(
+TRUNCATIONS: "EnumMapping[rerank_pb2.Truncation.ValueType, Truncation | None]" = EnumMapping(
     rerank_pb2.Truncation,
     {
         rerank_pb2.TRUNCATION_TRUNCATE: Truncation.TRUNCATE,
@@ -17,7 +17,9 @@ _TRUNCATIONS: "EnumMapping[rerank_pb2.Truncation.ValueType, Truncation | None]" 
     },
     default=None,
 )
-_QUERY_TRUNCATIONS: "EnumMapping[rerank_pb2.QueryTruncation.ValueType, Overlong | None]" = (
+"""What to do with passages that are too long; None where a message does not say."""
+
+QUERY_TRUNCATIONS: "EnumMapping[rerank_pb2.QueryTruncation.ValueType, Overlong | None]" = (
     EnumMapping(
         rerank_pb2.QueryTruncation,
         {
@@ -27,9 +29,10 @@ _QUERY_TRUNCATIONS: "EnumMapping[rerank_pb2.QueryTruncation.ValueType, Overlong 
         default=None,
     )
 )
+"""What to do with a query that is too long; None where a message does not say."""
+
 TO_CUT_QUERY = "set query_truncation to QUERY_TRUNCATION_TRUNCATE"
 """How a request says that a query is to be cut where it is too long."""
-
 
 MAX_QUERY_ID_BYTES = 256
 """Longest key of a query that a caller may give, in bytes of UTF-8."""
@@ -45,56 +48,13 @@ def read_query_id(field: str, query_id: str) -> str:
     return query_id
 
 
-def read_truncation(field: str, value: int) -> Truncation:
-    """Reads what to do with passages that are too long.
-
-    Raises:
-        InvalidRequestError: The value is not one of `Truncation`.
-    """
-    return read_asked_truncation(field, value) or Truncation.TRUNCATE
-
-
-def read_asked_truncation(field: str, value: int) -> Truncation | None:
-    """Reads what to do with passages that are too long; None where it is unspecified.
-
-    Raises:
-        InvalidRequestError: The value is not one of `Truncation`.
-    """
-    return _TRUNCATIONS.read(field, value)
-
-
-def truncation_message(truncation: Truncation | None) -> "rerank_pb2.Truncation.ValueType":
-    """What to do with passages that are too long, as the contract says it."""
-    if truncation is None:
-        return rerank_pb2.TRUNCATION_UNSPECIFIED
-    return _TRUNCATIONS.write(truncation)
-
-
 def read_query_truncation(value: int) -> Overlong:
-    """Reads the field `query_truncation`: what to do with a query that is too long.
+    """Reads the field `query_truncation` of requests that no collection has a default for.
 
     Raises:
         InvalidRequestError: The value is not one of the contract.
     """
-    return read_asked_query_truncation("query_truncation", value) or Overlong.CUT
-
-
-def read_asked_query_truncation(field: str, value: int) -> Overlong | None:
-    """Reads what to do with a query that is too long; None where it is unspecified.
-
-    Raises:
-        InvalidRequestError: The value is not one of the contract.
-    """
-    return _QUERY_TRUNCATIONS.read(field, value)
-
-
-def query_truncation_message(
-    overlong: Overlong | None,
-) -> "rerank_pb2.QueryTruncation.ValueType":
-    """What to do with a query that is too long, as the contract says it."""
-    if overlong is None:
-        return rerank_pb2.QUERY_TRUNCATION_UNSPECIFIED
-    return _QUERY_TRUNCATIONS.write(overlong)
+    return QUERY_TRUNCATIONS.read("query_truncation", value) or Overlong.CUT
 
 
 def read_count(field: str, value: int) -> int:

@@ -12,7 +12,7 @@ from twopass.server.servicers.options import read_count, read_instruction
 from twopass.server.servicers.word_clauses import read_word_clauses
 from twopass.v1 import collection_pb2, search_pb2
 
-_MODES: "EnumMapping[search_pb2.RetrieveMode.ValueType, RetrieveMode | None]" = EnumMapping(
+RETRIEVE_MODES: "EnumMapping[search_pb2.RetrieveMode.ValueType, RetrieveMode | None]" = EnumMapping(
     search_pb2.RetrieveMode,
     {
         search_pb2.RETRIEVE_MODE_DENSE: RetrieveMode.DENSE,
@@ -21,6 +21,7 @@ _MODES: "EnumMapping[search_pb2.RetrieveMode.ValueType, RetrieveMode | None]" = 
     },
     default=None,
 )
+"""How candidates are found; None where a message does not say."""
 
 
 def read_retrieve(
@@ -47,27 +48,13 @@ def read_retrieve(
     words = read_word_clauses(options.words)
     _ensure_looks_for_something(message, words)
     return RetrieveSettings(
-        mode=read_mode("retrieve.mode", options.mode),
+        mode=RETRIEVE_MODES.read("retrieve.mode", options.mode),
         k=k,
         fusion=read_fusion("retrieve.", options, convex),
         breadth=_read_breadth(options),
         words=words,
         instruction=read_instruction("retrieve.instruction", options.instruction, limits),
     )
-
-
-def read_mode(field: str, value: int) -> RetrieveMode | None:
-    """Reads how candidates are found; None where it is unspecified.
-
-    Raises:
-        InvalidRequestError: The value is not one of the contract.
-    """
-    return _MODES.read(field, value)
-
-
-def mode_message(mode: RetrieveMode | None) -> "search_pb2.RetrieveMode.ValueType":
-    """How candidates are found, as the contract says it."""
-    return search_pb2.RETRIEVE_MODE_UNSPECIFIED if mode is None else _MODES.write(mode)
 
 
 def _read_breadth(options: search_pb2.RetrieveOptions) -> Breadth:

@@ -37,9 +37,9 @@ from twopass.server.servicers.documents import add_extras, read_fields, read_vec
 from twopass.server.servicers.enums import EnumMapping
 from twopass.server.servicers.filters import read_filter
 from twopass.server.servicers.options import (
+    QUERY_TRUNCATIONS,
     TO_CUT_QUERY,
-    read_asked_query_truncation,
-    read_asked_truncation,
+    TRUNCATIONS,
     read_blend,
     read_count,
     read_instruction,
@@ -242,7 +242,7 @@ def _read_query(
         min_sequence=message.min_sequence,
         fields=read_fields(message.fields),
         max_answer_bytes=read_max_answer_bytes(message, limits),
-        overlong=read_asked_query_truncation("query_truncation", message.query_truncation),
+        overlong=QUERY_TRUNCATIONS.read("query_truncation", message.query_truncation),
         to_cut=TO_CUT_QUERY,
         spans=read_spans(message),
         arrange=read_arrange(message),
@@ -274,7 +274,7 @@ def _read_rerank(options: search_pb2.RerankOptions, limits: Limits) -> RerankSet
         depth=read_count("rerank.depth", options.depth),
         model=options.model,
         blend=read_blend("rerank.blend", options),
-        truncation=read_asked_truncation("rerank.truncation", options.truncation),
+        truncation=TRUNCATIONS.read("rerank.truncation", options.truncation),
         min_score=read_min_score("rerank.min_score", options),
         answer_threshold=read_threshold("rerank.answer_threshold", options, "answer_threshold"),
         instruction=read_instruction("rerank.instruction", options.instruction, limits),

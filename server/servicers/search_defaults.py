@@ -12,15 +12,13 @@ from twopass.server.search.defaults import NO_DEFAULTS, SearchDefaults
 from twopass.server.search.stored_defaults import UnreadableSettingsError, read_defaults
 from twopass.server.search.types import MAX_K
 from twopass.server.servicers.options import (
-    query_truncation_message,
-    read_asked_query_truncation,
-    read_asked_truncation,
+    QUERY_TRUNCATIONS,
+    TRUNCATIONS,
     read_blend,
     read_count,
     read_threshold,
-    truncation_message,
 )
-from twopass.server.servicers.retrieving import mode_message, read_fusion, read_mode
+from twopass.server.servicers.retrieving import RETRIEVE_MODES, read_fusion
 from twopass.v1 import collection_pb2
 
 _MAX_CHOSEN_BY_BYTES = 512
@@ -48,7 +46,7 @@ def read_search_defaults(
         )
     check_text(f"{_FIELD}.chosen_by", message.chosen_by, _MAX_CHOSEN_BY_BYTES)
     defaults = SearchDefaults(
-        mode=read_mode(f"{_FIELD}.mode", message.mode),
+        mode=RETRIEVE_MODES.read(f"{_FIELD}.mode", message.mode),
         k=k,
         fusion=read_fusion(f"{_FIELD}.", message, convex),
         rerank=message.rerank if message.HasField("rerank") else None,
@@ -57,8 +55,8 @@ def read_search_defaults(
         blend=read_blend(f"{_FIELD}.blend", message),
         min_score=read_threshold(f"{_FIELD}.min_score", message, "min_score"),
         answer_threshold=read_threshold(f"{_FIELD}.answer_threshold", message, "answer_threshold"),
-        truncation=read_asked_truncation(f"{_FIELD}.truncation", message.truncation),
-        query_truncation=read_asked_query_truncation(
+        truncation=TRUNCATIONS.read(f"{_FIELD}.truncation", message.truncation),
+        query_truncation=QUERY_TRUNCATIONS.read(
             f"{_FIELD}.query_truncation", message.query_truncation
         ),
         chosen_by=message.chosen_by,
@@ -118,7 +116,7 @@ def add_search_defaults(message: collection_pb2.Collection, settings: str, model
 
 def _message(defaults: SearchDefaults) -> collection_pb2.SearchDefaults:
     message = collection_pb2.SearchDefaults(
-        mode=mode_message(defaults.mode),
+        mode=RETRIEVE_MODES.write(defaults.mode),
         k=defaults.k,
         rerank=defaults.rerank,
         depth=defaults.depth,
@@ -127,8 +125,8 @@ def _message(defaults: SearchDefaults) -> collection_pb2.SearchDefaults:
         blend=defaults.blend,
         min_score=defaults.min_score,
         answer_threshold=defaults.answer_threshold,
-        truncation=truncation_message(defaults.truncation),
-        query_truncation=query_truncation_message(defaults.query_truncation),
+        truncation=TRUNCATIONS.write(defaults.truncation),
+        query_truncation=QUERY_TRUNCATIONS.write(defaults.query_truncation),
         chosen_by=defaults.chosen_by,
     )
     if isinstance(defaults.fusion, ReciprocalRankFusion):

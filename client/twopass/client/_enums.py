@@ -272,6 +272,17 @@ def word_of(words: type[Word], values: Any, number: int) -> Word:
     return words(known if known in list(words) else "unknown")
 
 
+def known_word_of(values: Any, number: int) -> Any:
+    """The word for a number of the contract; None for the unspecified one, or of a later contract.
+
+    Args:
+        values: The generated enum.
+        number: The number.
+    """
+    words = {known: word for word, known in _numbers(values).items() if word != _UNSPECIFIED}
+    return words.get(number)
+
+
 @functools.cache
 def _numbers(values: Any) -> dict[str, int]:
     """The numbers of an enum by their words."""

@@ -3,20 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from twopass.client._enums import QueryTruncation, RetrieveMode, Truncation, number_of
+from twopass.client._enums import (
+    QueryTruncation,
+    RetrieveMode,
+    Truncation,
+    known_word_of,
+    number_of,
+)
 from twopass.client._fusions import ConvexFusion, ReciprocalRankFusion
 from twopass.client._values import int32, moment, real, text
 from twopass.v1 import collection_pb2, rerank_pb2, search_pb2
-
-_TRUNCATIONS: dict[int, Truncation] = {
-    rerank_pb2.TRUNCATION_TRUNCATE: "truncate",
-    rerank_pb2.TRUNCATION_MAX_WINDOW: "max_window",
-    rerank_pb2.TRUNCATION_REJECT: "reject",
-}
-_QUERY_TRUNCATIONS: dict[int, QueryTruncation] = {
-    rerank_pb2.QUERY_TRUNCATION_TRUNCATE: "truncate",
-    rerank_pb2.QUERY_TRUNCATION_REJECT: "reject",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +102,7 @@ def search_defaults_of(message: collection_pb2.Collection) -> SearchDefaults | N
         case "convex":
             fusion = ConvexFusion(told.convex.alpha)
     return SearchDefaults(
-        mode=_mode(told.mode),
+        mode=known_word_of(search_pb2.RetrieveMode, told.mode),
         k=told.k or None,
         fusion=fusion,
         rerank=told.rerank if told.HasField("rerank") else None,
@@ -116,19 +112,8 @@ def search_defaults_of(message: collection_pb2.Collection) -> SearchDefaults | N
         blend=told.blend if told.HasField("blend") else None,
         min_score=told.min_score if told.HasField("min_score") else None,
         answer_threshold=(told.answer_threshold if told.HasField("answer_threshold") else None),
-        truncation=_TRUNCATIONS.get(told.truncation),
-        query_truncation=_QUERY_TRUNCATIONS.get(told.query_truncation),
+        truncation=known_word_of(rerank_pb2.Truncation, told.truncation),
+        query_truncation=known_word_of(rerank_pb2.QueryTruncation, told.query_truncation),
         chosen_by=told.chosen_by,
         set_time=moment(told.set_time) if told.HasField("set_time") else None,
     )
-
-
-def _mode(value: int) -> RetrieveMode | None:
-    match value:
-        case search_pb2.RETRIEVE_MODE_DENSE:
-            return "dense"
-        case search_pb2.RETRIEVE_MODE_LEXICAL:
-            return "lexical"
-        case search_pb2.RETRIEVE_MODE_HYBRID:
-            return "hybrid"
-    return None
