@@ -45,7 +45,8 @@ from twopass.evaluation.fusions import FirstPasses, fusion_quality
 from twopass.evaluation.heads import head_quality
 from twopass.evaluation.measures import Evaluation, evaluation, first_pass_orders, judged_share
 from twopass.evaluation.runs import Answers, search_beyond, write_run
-from twopass.server.config import RetrieveMode, ServerConfig
+from twopass.server.config import ServerConfig
+from twopass.server.config_values import RetrieveMode
 from twopass.server.models.passages import Truncation
 
 Corpora = Annotated[

@@ -8,7 +8,8 @@ from twopass.commands.options import DEFAULT_TARGET
 from twopass.commands.terminal.consoles import literal, messages
 from twopass.commands.terminal.own_command import own_command
 from twopass.commands.terminal.sentences import say_beside
-from twopass.server.config import ServerConfig, ServerRole
+from twopass.server.config import ServerConfig
+from twopass.server.config_values import ServerRole
 from twopass.server.serving import Serving
 
 _EVERY_HOST = ("0.0.0.0", "[::]")  # noqa: S104  # only told

@@ -42,7 +42,7 @@ from twopass.evaluation.tuning.saving import saved_defaults
 from twopass.evaluation.tuning.settings import DEPTHS, MODES
 from twopass.evaluation.tuning.trial import Check
 from twopass.evaluation.tuning.windows import in_windows
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.models.passages import Truncation
 
 # Listing is in no order that says anything; of a larger collection only so many are looked at.

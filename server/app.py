@@ -1,4 +1,7 @@
-"""The composition root: the one place that knows every concrete class and joins them."""
+"""A server from start to drained: what it holds, and when it begins and ends.
+
+With `surfaces.py`, which joins what answers calls, it is the composition root.
+"""
 
 import asyncio
 import logging
@@ -6,7 +9,6 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import grpc
@@ -16,15 +18,12 @@ from twopass.engines.base.model import LoadedModel
 from twopass.engines.base.sequences import Float32s, Int32s
 from twopass.engines.errors import EngineUnavailableError
 from twopass.index.base.store import InspectableStore, StoreCounts
-from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.lanes import Lane, Lanes
 from twopass.index.schema import CollectionSchema
-from twopass.server.collections import Collections
-from twopass.server.config import FusionChoice, ServerConfig, VectorDevice
+from twopass.server.config import ServerConfig
+from twopass.server.config_values import VectorDevice
 from twopass.server.edge.gate import Gate
 from twopass.server.edge.keys import KeyRing
-from twopass.server.edge.rpc import Edge
-from twopass.server.edge.standard import StandardServices, open_services, service_of
 from twopass.server.edge.transport import (
     bind,
     check_transport,
@@ -47,51 +46,21 @@ from twopass.server.gauges import (
     vector_device_gauges,
 )
 from twopass.server.health import serving_services
-from twopass.server.http.calls import HttpEdge
-from twopass.server.http.dialects.superset import SHARED
-from twopass.server.http.endpoints import all_endpoints
-from twopass.server.http.named_models import NamedModels
-from twopass.server.http.origins import Origins
-from twopass.server.http.parts import HttpParts
-from twopass.server.http.routes import Routes
 from twopass.server.http.server import HttpServer
-from twopass.server.http.unpacking import Unpacking
-from twopass.server.ingest.documents import Ingest
 from twopass.server.models.caches import ByteCache
-from twopass.server.models.embedding import Embedding
 from twopass.server.models.loading import load_models
-from twopass.server.models.passages import Limits
 from twopass.server.models.registry import Models
 from twopass.server.models.supervisor import Supervisor
-from twopass.server.models.texts import EmbedTexts
 from twopass.server.models.tokenizing import Tokenizing
 from twopass.server.models.warming import warm_up
 from twopass.server.scheduling.arbiter import Arbiter
-from twopass.server.search.batch import BatchSearching
-from twopass.server.search.defaults import RetrieveDefaults
-from twopass.server.search.first_pass import FirstPass
-from twopass.server.search.parts import SearchParts
-from twopass.server.search.pipeline import SearchPipeline
-from twopass.server.search.reranking import Reranking
 from twopass.server.search.score_cache import ScoreCache
-from twopass.server.search.second_pass import SecondPass
-from twopass.server.servicers.collections import CollectionDefaults, CollectionServicer
-from twopass.server.servicers.embed import EmbedServicer
-from twopass.server.servicers.feedback import FeedbackServicer
-from twopass.server.servicers.models import ModelServicer
-from twopass.server.servicers.report import ReportServicer
-from twopass.server.servicers.rerank import RerankServicer
-from twopass.server.servicers.search import SearchServicer
-from twopass.server.servicers.server import ServerServicer
-from twopass.server.servicers.translating import Translating
 from twopass.server.serving import Serving
-from twopass.server.shadowing.aftermath import Aftermath, open_feedback, open_shadowing
-from twopass.server.shadowing.reordering import ShadowParts
+from twopass.server.shadowing.aftermath import Aftermath, open_feedback
 from twopass.server.store_watch import StoreWatch
 from twopass.server.stores import check_store, open_store
-from twopass.server.tei.operations import TeiOperations
-from twopass.server.tei.served import TeiParts
-from twopass.server.tei.serving import TeiServers, TeiServingParts, models_at
+from twopass.server.surfaces import SurfaceParts, open_surfaces
+from twopass.server.tei.serving import models_at
 from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.server.telemetry.relevance import Relevance
@@ -100,16 +69,6 @@ from twopass.server.telemetry.tracing import open_tracer
 from twopass.server.workers.devices import Devices
 from twopass.server.workers.worker import WorkerState
 from twopass.server.workers.workers import Workers
-from twopass.v1 import (
-    collection_pb2,
-    embed_pb2,
-    feedback_pb2,
-    model_pb2,
-    report_pb2,
-    rerank_pb2,
-    search_pb2,
-    server_pb2,
-)
 
 _logger = logging.getLogger("twopass.server")
 # Reading and building messages is Python, which holds the GIL: a second thread would read no more
@@ -170,6 +129,7 @@ class App:
         self._tokenizing = Tokenizing(self._num_cpus, self._caches[0])
         # Documents are tokenised in threads of their own, so that no query waits for them.
         self._tokenizing_new = Tokenizing(self._num_cpus, name="document_tokenizing")
+        self._models: list[LoadedModel] = []
         opened = open_store(
             config,
             self._lanes,
@@ -177,17 +137,17 @@ class App:
             num_threads=self._num_cpus,
             current_revision=self._current_revision,
         )
-        self._store = opened.store
-        self._feedback: FeedbackRecords = open_feedback(config, self._store, self._feedback_lane)
-        self._aftermath = Aftermath(self._feedback)
-        self._store_watch = StoreWatch(
-            self._store,
-            probe_seconds=config.probe_seconds,
-            timeout_seconds=config.probe_timeout_seconds,
-        )
-        self._watching_store: asyncio.Task[None] | None = None
-        self._models: list[LoadedModel] = []
         try:
+            self._store = opened.store
+            self._store_watch = StoreWatch(
+                self._store,
+                probe_seconds=config.probe_seconds,
+                timeout_seconds=config.probe_timeout_seconds,
+            )
+            self._feedback: FeedbackRecords = open_feedback(
+                config, self._store, self._feedback_lane
+            )
+            self._aftermath = Aftermath(self._feedback)
             self._models = load(config)
             models_at(config, Models(self._models))
             self._workers = Workers(config, self._models) if config.engines else None
@@ -196,6 +156,7 @@ class App:
             for model in self._models:
                 model.engine.close()
             raise
+        self._watching_store: asyncio.Task[None] | None = None
         self.port = self.metrics_port = self.http_port = 0
         self._is_well = False
         self._devices: Devices | None = None
@@ -218,7 +179,7 @@ class App:
             metrics=self._metrics,
             tracer=self._tracer,
         )
-        self._add_services()
+        self._add_surfaces()
         await self._aftermath.start()
         for model in self._models:
             self._metrics.name_engine(model.engine, model.spec.id)
@@ -338,138 +299,37 @@ class App:
     def _current_revision(self, collection: str, schema: CollectionSchema) -> str:
         return Models(self._models).current_revision(collection, schema)
 
-    def _add_services(self) -> None:
+    def _add_surfaces(self) -> None:
         config = self.config
-        models = Models(self._models)
-        limits = Limits(
-            max_candidates=config.max_candidates,
-            max_documents=config.max_documents,
-            max_passage_bytes=config.max_passage_bytes,
-            max_query_bytes=config.max_query_bytes,
-            max_message_bytes=config.max_message_bytes,
-            max_answer_bytes=config.max_answer_bytes,
-        )
-        arbiter, tokenizing = self._arbiter, self._tokenizing
-        embedding = Embedding(arbiter, self._caches[1])
-        second_pass = SecondPass(arbiter, self._scores)
-        collections = Collections(self._store, self._aftermath, on_delete=self._relevance.forget)
-        defaults = _retrieve_defaults(config)
-        parts = SearchParts(
-            models=models,
-            arbiter=arbiter,
-            tokenizing=tokenizing,
-            first_pass=FirstPass(models, arbiter, embedding),
-            second_pass=second_pass,
-            relevance=self._relevance,
-            defaults=defaults,
-            observer=self._aftermath,
-        )
-        self._aftermath.shadowing = open_shadowing(
-            config,
-            ShadowParts(models, arbiter, tokenizing, collections),
-            self._feedback,
-        )
-        pipeline = SearchPipeline(collections, parts)
-        batches = BatchSearching(pipeline, parts.first_pass, models)
-        reranking = Reranking(models, arbiter, tokenizing, second_pass)
-        texts = EmbedTexts(models, arbiter, tokenizing, embedding, limits)
-        ingest = Ingest(models, arbiter, self._tokenizing_new, embedding, self._messages)
-        translating = Translating(self._messages)
-        servicers = {
-            rerank_pb2: RerankServicer(reranking, limits, translating),
-            search_pb2: SearchServicer(pipeline, batches, limits, defaults.convex, translating),
-            collection_pb2: CollectionServicer(
-                collections,
-                models,
-                ingest,
-                limits,
-                self._lanes,
-                translating,
-                CollectionDefaults(config.language, defaults.convex),
-            ),
-            embed_pb2: EmbedServicer(texts, limits, translating),
-            feedback_pb2: FeedbackServicer(
-                self._feedback,
-                self._aftermath.shadowing.results,
-                collections,
-                limits,
-                translating,
-            ),
-            model_pb2: ModelServicer(models),
-            report_pb2: ReportServicer(
-                collections, self._relevance, self._feedback, self._aftermath.shadowing.results
-            ),
-            server_pb2: ServerServicer(
-                config,
-                self._store_watch,
-                self._gate,
-                arbiter,
-                self._metrics,
-                self._all_lanes,
+        surfaces = open_surfaces(
+            SurfaceParts(
+                config=config,
+                models=Models(self._models),
+                arbiter=self._arbiter,
+                tokenizing=self._tokenizing,
+                document_tokenizing=self._tokenizing_new,
+                queries=self._caches[1],
+                scores=self._scores,
+                store=self._store,
+                store_watch=self._store_watch,
+                lanes=self._lanes,
+                messages=self._messages,
+                unpacking=self._unpacking,
+                all_lanes=self._all_lanes,
+                feedback=self._feedback,
+                aftermath=self._aftermath,
+                relevance=self._relevance,
+                gate=self._gate,
+                metrics=self._metrics,
+                tracer=self._tracer,
                 num_threads=self._num_cpus,
                 workers=self._worker_states,
-            ),
-        }
-        make_edge = partial(
-            Edge,
-            self._gate,
-            self._metrics,
-            self._tracer,
-            open_services=open_services(config),
-            max_message_bytes=config.max_message_bytes,
-            max_value_bytes=max(config.max_passage_bytes, config.max_query_bytes),
-        )
-        edge = make_edge()
-        services = [service_of(module) for module in servicers]
-        for service, servicer in zip(services, servicers.values(), strict=True):
-            edge.add_service(service, servicer)
-        self._standard = StandardServices(edge, [service.full_name for service in services])
-        self._server.add_generic_rpc_handlers((edge,))
-        tei = TeiOperations(
-            TeiParts(
-                config=config,
-                models=models,
-                arbiter=arbiter,
-                tokenizing=tokenizing,
-                reranking=reranking,
-                limits=limits,
+                is_well=lambda: self._is_well,
+                grpc_port=lambda: 0 if config.address.startswith("unix:") else self.port,
             )
         )
-        self._tei = TeiServers(
-            TeiServingParts(
-                config=config,
-                models=models,
-                operations=tei,
-                translating=translating,
-                make_edge=make_edge,
-            )
-        )
-        unpacking = Unpacking(self._unpacking)
-        http_parts = HttpParts(
-            config=config,
-            models=models,
-            named_models=NamedModels(models, config.http_unknown_model),
-            arbiter=arbiter,
-            tokenizing=tokenizing,
-            reranking=reranking,
-            texts=texts,
-            tei=tei,
-            limits=limits,
-            translating=translating,
-            unpacking=unpacking,
-            metrics=self._metrics,
-            edge=edge,
-            is_well=lambda: self._is_well,
-            grpc_port=lambda: 0 if config.address.startswith("unix:") else self.port,
-        )
-        self._http_edge = HttpEdge(
-            edge.shared,
-            Routes(all_endpoints(http_parts), health_is_open=config.open_health),
-            Origins(config),
-            SHARED,
-            unpacking,
-            max_body_bytes=min(config.max_http_body_bytes, config.max_message_bytes),
-        )
+        self._server.add_generic_rpc_handlers((surfaces.edge,))
+        self._standard, self._tei, self._http_edge = surfaces.standard, surfaces.tei, surfaces.http
 
     def _worker_states(self) -> list[WorkerState]:
         return [] if self._workers is None else self._workers.states
@@ -543,12 +403,3 @@ class App:
                 await warm_up(self._models, self._arbiter)
                 return
         await warm_up(self._models, self._arbiter)
-
-
-def _retrieve_defaults(config: ServerConfig) -> RetrieveDefaults:
-    convex = ConvexFusion(config.fusion_alpha)
-    return RetrieveDefaults(
-        mode=config.retrieve_mode,
-        fusion=ReciprocalRankFusion() if config.fusion is FusionChoice.RRF else convex,
-        convex=convex,
-    )

@@ -4,8 +4,6 @@ A setting comes from a flag, else from the environment (`TWOPASS_` and its name 
 from a TOML file, else from the default here. The description of a field is the help of its flag.
 """
 
-import re
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -18,82 +16,23 @@ from pydantic_settings import (
 )
 
 from twopass.engines.base.engine import EngineChoice, Precision
-from twopass.index.languages import ALGORITHMS, NONE
-from twopass.server.shadow_spec import parse_shadow, shadow_text
+from twopass.server.config_values import (
+    FusionChoice,
+    RetrieveMode,
+    ServerRole,
+    UnknownModel,
+    VectorDevice,
+    checked_devices,
+    checked_language,
+    checked_shadows,
+    shadow_texts,
+)
 from twopass.server.store_url import checked_store
 from twopass.server.telemetry.logs import LogFormat, LogLevel
 
 
 class ConfigError(Exception):
     """A setting is unknown, malformed or out of range; the message names it."""
-
-
-def _checked_language(language: str) -> str:
-    if language not in ALGORITHMS and language != NONE:
-        raise ValueError(f"one of {', '.join(ALGORITHMS)}, or {NONE}, is needed")
-    return language
-
-
-ALL_GPUS = "all"
-"""In `ServerConfig.devices`: every GPU of the machine."""
-
-
-def _checked_devices(devices: tuple[str, ...]) -> tuple[str, ...]:
-    if devices == (ALL_GPUS,):
-        return devices
-    if ALL_GPUS in devices:
-        raise ValueError("all stands for every GPU, and is given alone")
-    if not all(re.fullmatch(r"cpu|cuda:\d+", device) for device in devices):
-        raise ValueError("cpu, or cuda: and the number of a GPU, or all for every GPU, is needed")
-    return devices
-
-
-def _checked_shadows(shadows: tuple[str, ...]) -> tuple[str, ...]:
-    names = [parse_shadow(shadow).name for shadow in shadows]
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"{twice[0]}: two shadows have this name; give each its own")
-    return shadows
-
-
-def _shadow_texts(shadows: Any) -> Any:
-    """Tables of a file as texts, as flags have them."""
-    return [shadow_text(each) for each in shadows] if isinstance(shadows, list) else shadows
-
-
-class UnknownModel(StrEnum):
-    """What becomes of a request over HTTP that names a model which the server does not hold."""
-
-    DEFAULT = "default"
-    REJECT = "reject"
-
-
-class ServerRole(StrEnum):
-    """What a server does."""
-
-    SERVER = "server"
-    ENGINE = "engine"
-
-
-class VectorDevice(StrEnum):
-    """Where the vectors of collections are searched."""
-
-    CPU = "cpu"
-    GPU = "gpu"
-
-
-class RetrieveMode(StrEnum):
-    """How candidates are found."""
-
-    DENSE = "dense"
-    LEXICAL = "lexical"
-    HYBRID = "hybrid"
-
-
-class FusionChoice(StrEnum):
-    """How the dense and the lexical list are joined."""
-
-    RRF = "rrf"
-    CONVEX = "convex"
 
 
 class ServerConfig(BaseSettings):
@@ -244,7 +183,7 @@ class ServerConfig(BaseSettings):
     ] = 0
     devices: Annotated[
         tuple[str, ...],
-        AfterValidator(_checked_devices),
+        AfterValidator(checked_devices),
         Field(
             description="Devices of this machine that compute the models together, each with an "
             "engine of its own: cuda:0, cuda:1 and so on, or cpu; given several times. all for "
@@ -299,7 +238,7 @@ class ServerConfig(BaseSettings):
     ] = 0.9
     language: Annotated[
         str,
-        AfterValidator(_checked_language),
+        AfterValidator(checked_language),
         Field(
             description="Language of new collections that name none, an ISO 639-1 code such as de, "
             "or none: search by words removes the endings of its words."
@@ -344,8 +283,8 @@ class ServerConfig(BaseSettings):
     ] = 60.0
     shadow: Annotated[
         tuple[str, ...],
-        BeforeValidator(_shadow_texts),
-        AfterValidator(_checked_shadows),
+        BeforeValidator(shadow_texts),
+        AfterValidator(checked_shadows),
         Field(
             description="Another second pass to compare on a share of searches after their answers "
             "have gone, as in NAME=reranker:ID,share:0.1 or NAME=depth:20,blend:0.3, with "

@@ -11,7 +11,8 @@ import uvloop
 
 from twopass.engines.base.model import LoadedModel
 from twopass.server.app import App
-from twopass.server.config import ServerConfig, ServerRole
+from twopass.server.config import ServerConfig
+from twopass.server.config_values import ServerRole
 from twopass.server.ending import StoppedError, ending_signals, ensure_not_stopped
 from twopass.server.engine_app import EngineApp
 from twopass.server.memory import FreedMemory

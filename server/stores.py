@@ -12,7 +12,8 @@ from twopass.index.store.store import CollectionStore
 from twopass.index.vectors.gpu_device import find_gpu
 from twopass.index.vectors.merging import MergePolicy
 from twopass.index.words.flushing import MIN_DOCUMENTS, FlushPolicy
-from twopass.server.config import ConfigError, ServerConfig, VectorDevice
+from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config_values import VectorDevice
 from twopass.server.data_folder import ensure_writable
 from twopass.server.open_files import max_open_collections, raise_open_files_limit
 from twopass.server.store_url import kind_of, without_password

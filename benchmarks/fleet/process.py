@@ -17,8 +17,9 @@ from twopass.benchmarks.fleet.slowed import SlowedEngine
 from twopass.engines.base.engine import Engine
 from twopass.engines.base.model import LoadedModel, ModelSpec
 from twopass.engines.loading import load_model
-from twopass.server.config import ServerConfig, ServerRole
+from twopass.server.config import ServerConfig
 from twopass.server.config_loading import load_config
+from twopass.server.config_values import ServerRole
 from twopass.server.local import COMPUTES_ALL
 from twopass.server.running import run
 from twopass.server.telemetry.logs import LogFormat, LogLevel, configure_logging

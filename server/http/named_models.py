@@ -8,7 +8,7 @@ where `--http-unknown-model` is reject; the answer names the model that made it.
 import logging
 
 from twopass.engines.base.model import LoadedEncoder, LoadedModel, LoadedReranker
-from twopass.server.config import UnknownModel
+from twopass.server.config_values import UnknownModel
 from twopass.server.errors import UnknownModelError
 from twopass.server.http.endpoint import HttpRequest
 from twopass.server.models.registry import Models

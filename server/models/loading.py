@@ -16,7 +16,8 @@ from twopass.engines.errors import (
 )
 from twopass.engines.fleet.fleet import Fleet
 from twopass.engines.loading import all_gpus, folder_of, load_model
-from twopass.server.config import ALL_GPUS, ConfigError, ServerConfig
+from twopass.server.config import ConfigError, ServerConfig
+from twopass.server.config_values import ALL_GPUS
 from twopass.server.models.restarting import RestartingEngine
 
 

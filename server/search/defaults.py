@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from twopass.engines.base.model import LoadedReranker
 from twopass.index.fusion import ConvexFusion, Fusion, ReciprocalRankFusion
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import Overlong, Truncation
 from twopass.server.models.registry import Models

@@ -20,7 +20,7 @@ from twopass.index.ranked_list import RankedList
 from twopass.index.retrieved import NearestList, WordList
 from twopass.index.schema import Metric
 from twopass.index.stopping import Stop
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.models.embedding import Embedding
 from twopass.server.models.registry import Models
 from twopass.server.request import Request

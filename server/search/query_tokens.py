@@ -7,7 +7,7 @@ from twopass.engines.base.model import LoadedEncoder, LoadedReranker, PairQuery
 from twopass.engines.base.sequences import Int32s
 from twopass.index.base.collection import Collection
 from twopass.index.stopping import Stop
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.errors import EncoderChangedError, InvalidRequestError, UnknownModelError
 from twopass.server.models.passages import Cutting
 from twopass.server.models.registry import Models

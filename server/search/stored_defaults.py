@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.models.passages import Overlong, Truncation
 from twopass.server.search.defaults import NO_DEFAULTS, SearchDefaults
 

@@ -9,7 +9,7 @@ from twopass.index.filters import Filter
 from twopass.index.fusion import Fusion
 from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.models.passages import Cutting, Overlong, Truncation
 from twopass.server.search.arrangement import (
     UNARRANGED,

@@ -3,7 +3,7 @@
 from twopass.index.fusion import ConvexFusion, ReciprocalRankFusion
 from twopass.index.kinds import Breadth
 from twopass.index.word_query import WordClauses
-from twopass.server.config import RetrieveMode
+from twopass.server.config_values import RetrieveMode
 from twopass.server.errors import InvalidRequestError
 from twopass.server.models.passages import Limits
 from twopass.server.search.types import MAX_K, RetrieveSettings

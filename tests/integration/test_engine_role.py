@@ -14,8 +14,9 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from twopass.engines.errors import EngineUnavailableError
-from twopass.server.config import ConfigError, ServerRole
+from twopass.server.config import ConfigError
 from twopass.server.config_loading import load_config
+from twopass.server.config_values import ServerRole
 from twopass.server.edge.keys import make_key
 from twopass.server.engine_app import EngineApp
 from twopass.server.workers.connection import Connection, Wire

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from twopass.engines.base.model import LoadedEncoder, LoadedReranker, ModelKind, ModelSpec
-from twopass.server.config import UnknownModel
+from twopass.server.config_values import UnknownModel
 from twopass.server.errors import UnknownModelError
 from twopass.server.http.endpoint import HttpRequest
 from twopass.server.http.named_models import NamedModels, OtherKindError
