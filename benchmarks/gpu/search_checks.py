@@ -105,6 +105,7 @@ def _of_copy(kind: IndexKind, index: Any, queries: Float32s, nearest: Int64s, sc
 
     (found,) = copy.answer([wanted])
     if found is None:
+        copy.close()
         return {"GPU form": "none: it failed"}
     row: Row = {
         "GPU form": str(copy.form),

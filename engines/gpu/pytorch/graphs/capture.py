@@ -62,11 +62,6 @@ class InGraphs:
     plain: TorchEncoder
     fused: TorchEncoder | None = None
 
-    @property
-    def encoder(self) -> TorchEncoder:
-        """The one to be captured."""
-        return self.plain if self.fused is None else self.fused
-
     def drop_fused(self, error: Exception) -> None:
         """Goes on with PyTorch's kernels; one log line says why."""
         if self.fused is not None:
