@@ -149,8 +149,9 @@ def _step(step: int, told: str) -> None:
 
 
 def _ask(client: Client, question: str) -> None:
-    first = client.search(COLLECTION, question, top_n=_SHOWN, rerank=False)
+    # This one first: the other finds the question embedded, and is not told with its times.
     both = client.search(COLLECTION, question, top_n=_SHOWN)
+    first = client.search(COLLECTION, question, top_n=_SHOWN, rerank=False)
     say()
     say(literal(question, "bold cyan"))
     columns = table_columns(sys.stdout)
