@@ -112,7 +112,7 @@ def test_a_batch_keeps_instructions_apart(instructed):
     ("fields", "problem"),
     [
         ({"mode": search_pb2.RETRIEVE_MODE_LEXICAL}, "retrieval is LEXICAL"),
-        ({"instruction": "Find " * 300}, r"retrieve.instruction: \d+ tokens of .*, at most 256; "),
+        ({"instruction": "Find " * 300}, r"instruction: [\d,]+ tokens of .*, at most 256; "),
         ({"instruction": " "}, "retrieve.instruction: white space alone"),
     ],
     ids=["lexical", "long", "blank"],
