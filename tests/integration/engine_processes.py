@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Self
+
+from ..waiting import wait_until
 
 # Longer than anything takes on a busy machine: reached only where something never comes.
 SECONDS = 120.0
@@ -117,11 +118,3 @@ class Load:
                 self.answers.append(self._call())
             except Exception as error:
                 self.failures.append(error)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Waits for what has to come about."""
-    until = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)

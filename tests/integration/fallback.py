@@ -1,7 +1,6 @@
 """A server with little room, engines that can be held or broken, and what is asked of it."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from twopass.v1 import search_pb2
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
 
+from ..waiting import wait_until
 from .corpus import fill
 from .passing_time import PassingTime
 from .serving import GatedEngine, Server
@@ -139,14 +139,6 @@ def wait_for_room(small: Server) -> None:
     """Waits until no call holds a place: what was cancelled travels beside what comes next."""
     while small.rerank.future(of(MAX_QUEUED)).code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
         pass
-
-
-def wait_until(is_so: Callable[[], object]) -> None:
-    """Fails where something is not so within a minute."""
-    end = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def asking(**fields: object) -> SearchRequest:

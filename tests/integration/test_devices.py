@@ -13,7 +13,8 @@ from twopass.server.config import ConfigError
 from twopass.server.models.restarting import RestartingEngine
 from twopass.v1 import embed_pb2, model_pb2, rerank_pb2
 
-from .engine_processes import Load, wait_until
+from ..waiting import wait_until
+from .engine_processes import Load
 from .faulty_engines import FaultyEngine, throws
 from .serving import Server
 

@@ -11,7 +11,8 @@ import pytest
 
 from twopass.v1 import model_pb2
 
-from .fallback import MAX_QUEUED, of, wait_for_room, wait_until
+from ..waiting import wait_until
+from .fallback import MAX_QUEUED, of, wait_for_room
 from .serving import Server, Stubs, server_process
 
 QUERY = "which"

@@ -43,7 +43,8 @@ def mendable(tmp_path_factory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("fault", [throws, computes_nonsense, hangs])
 def test_a_failed_engine_fails_its_batch_alone_and_is_built_anew(mendable, fault):
-    states = health_pb2_grpc.HealthStub(mendable.channel).Watch(health_pb2.HealthCheckRequest())
+    watch = health_pb2_grpc.HealthStub(mendable.channel).Watch
+    states = watch(health_pb2.HealthCheckRequest(), timeout=300)
     assert next(states).status == SERVING
     faulty = break_reranker(mendable, fault)
     with pytest.raises(grpc.RpcError) as raised:

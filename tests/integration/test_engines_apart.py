@@ -23,8 +23,9 @@ from twopass.v1 import (
     server_pb2_grpc,
 )
 
+from ..waiting import wait_until
 from .command_line import invoke
-from .engine_processes import EngineProcess, Load, wait_until
+from .engine_processes import EngineProcess, Load
 from .serving import Server, code_of
 
 PASSAGES = [

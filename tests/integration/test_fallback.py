@@ -8,29 +8,13 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from twopass.client import Client, OverloadedError
-from twopass.v1 import (
-    collection_pb2,
-    document_pb2,
-    embed_pb2,
-    model_pb2,
-    search_pb2,
-    status_pb2,
-)
+from twopass.v1 import collection_pb2, document_pb2, embed_pb2, model_pb2, search_pb2, status_pb2
 from twopass.v1.filter_pb2 import Condition, Filter, IdCondition
 from twopass.v1.search_pb2 import RetrieveOptions
 
+from ..waiting import wait_until
 from .corpus import document
-from .fallback import (
-    FORBID,
-    MAX_QUEUED,
-    QUESTION,
-    asking,
-    failure_of,
-    late,
-    of,
-    wait_for_room,
-    wait_until,
-)
+from .fallback import FORBID, MAX_QUEUED, QUESTION, asking, failure_of, late, of, wait_for_room
 from .serving import Server, SetCall, places_taken
 
 DENSE = RetrieveOptions(mode=search_pb2.RETRIEVE_MODE_DENSE)

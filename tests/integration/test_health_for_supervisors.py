@@ -18,7 +18,7 @@ from twopass.server.telemetry.metrics import Metrics
 from twopass.server.telemetry.metrics_endpoint import MetricsEndpoint
 from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 
-from .fallback import wait_until
+from ..waiting import wait_until
 from .serving import Server
 
 KEYS = f"""

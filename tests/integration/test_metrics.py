@@ -15,8 +15,9 @@ from twopass.v1.rerank_pb2 import Candidate, RerankRequest
 from twopass.v1.search_pb2 import SearchRequest
 from twopass.v1.spans_pb2 import SpanOptions
 
+from ..waiting import wait_until
 from .corpus import ENCODER, FACTS, RERANKER, fill
-from .fallback import late, wait_until
+from .fallback import late
 from .serving import Server
 
 DOCS = Path(__file__).parents[2] / "docs"

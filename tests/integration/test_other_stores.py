@@ -19,17 +19,9 @@ from twopass.v1 import collection_pb2, search_pb2, server_pb2, server_pb2_grpc
 from twopass.v1.filter_pb2 import Condition, FieldCondition, Filter, IdCondition, Literal
 from twopass.v1.search_pb2 import RerankOptions, RetrieveOptions
 
+from ..waiting import wait_until
 from .corpus import FACTS, fill
-from .fallback import (
-    BUDGET,
-    FORBID,
-    QUESTION,
-    asking,
-    embedding_since_now,
-    failure_of,
-    late,
-    wait_until,
-)
+from .fallback import BUDGET, FORBID, QUESTION, asking, embedding_since_now, failure_of, late
 from .memory_store import MemoryHybridRetrieval, MemoryRetrieval, MemoryStore
 from .serving import Server, places_taken
 

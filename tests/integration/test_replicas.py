@@ -5,16 +5,17 @@ import signal
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from twopass.client import Client, Document, TwopassError
 
+from ..waiting import wait_until
 from .command_line import answer, invoke
 from .faulty_engines import break_reranker, throws
 from .serving import Server, SetCall, server_process
@@ -27,7 +28,7 @@ TEXTS = ("the sea is salt", "the moon draws the tide", "sand is worn stone")
 
 def watch(server: Server, service: str):
     return health_pb2_grpc.HealthStub(server.channel).Watch(
-        health_pb2.HealthCheckRequest(service=service)
+        health_pb2.HealthCheckRequest(service=service), timeout=300
     )
 
 
@@ -72,8 +73,7 @@ class Load:
     def go_on(self, num_calls: int = 5) -> None:
         """Waits until every thread has had so many more answers."""
         before = list(self._num_answered)
-        while min(map(int.__sub__, self._num_answered, before)) < num_calls:
-            time.sleep(0.01)
+        wait_until(lambda: min(map(int.__sub__, self._num_answered, before)) >= num_calls)
 
     def stop(self) -> None:
         self._stop.set()
@@ -108,7 +108,10 @@ def test_an_old_connection_ends_without_an_error_and_keeps_the_calls_it_has(tmp_
     with Server(tmp_path, gated=False, max_connection_seconds=0.5) as server:
         call = SetCall(server)
         load = Load(server.target, options=ONCE)
-        time.sleep(2.0)  # connections end several times; the longer it takes, the more often
+        states: list[grpc.ChannelConnectivity] = []
+        load.client._channel.subscribe(states.append)
+        # A connection that is ready again is another one.
+        wait_until(lambda: states.count(grpc.ChannelConnectivity.READY) >= 4)
         load.stop()
         call.send("a", "one", "two", num_candidates=2)
         (answer,) = call.end()
@@ -155,8 +158,8 @@ def test_an_engine_that_fails_costs_no_call_where_there_is_another_server(tmp_pa
     with two_servers(tmp_path, probe_seconds=0.2) as servers:
         load = Load(",".join(server.target for server in servers))
         try:
-            while not all(server._app._standard.num_watching for server in servers):
-                time.sleep(0.01)  # until the client has found both
+            # Until the client has found both.
+            wait_until(lambda: all(server._app._standard.num_watching for server in servers))
             load.go_on()
             break_reranker(servers[0], throws)
             load.go_on(25)
@@ -195,9 +198,9 @@ def test_an_upsert_goes_on_with_another_server_when_the_drain_of_its_own_is_over
         uploads = stack.enter_context(ThreadPoolExecutor(1))
         upload = uploads.submit(client.upsert, "docs", documents(), chunk_size=2)
         assert sent.wait(60)
-        while not (receiving := [name for name, server in running.items() if num_calls(server)]):
-            time.sleep(0.01)
-        running.pop(receiving[0]).stop()
+        wait_until(lambda: any(map(num_calls, running.values())))
+        (receiving,) = (name for name, server in running.items() if num_calls(server))
+        running.pop(receiving).stop()
         go_on.set()
         assert upload.result().num_documents == 20
         (other,) = running.values()
@@ -254,5 +257,4 @@ def test_a_server_that_is_added_to_a_name_is_found_since_old_connections_end(tmp
             Server(tmp_path / "new", gated=False, address=f"127.0.0.2:{port}")
         )
         names.addresses = "127.0.0.1", "127.0.0.2"
-        while not new._app._standard.num_watching:
-            assert client.models()
+        wait_until(lambda: client.models() and new._app._standard.num_watching)

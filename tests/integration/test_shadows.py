@@ -1,7 +1,6 @@
 """Shadows beside a real server: other rerankers, depths and blends on answered searches."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ from twopass.server.app import App
 from twopass.server.config import ConfigError
 from twopass.server.config_loading import load_config
 
+from ..waiting import wait_until
 from .corpus import fill
 from .serving import Server
 
@@ -46,13 +46,6 @@ def by_name(client: Client) -> dict[str, Shadow]:
     return {shadow.name: shadow for shadow in client.shadows()}
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def orders_of(shadowed: Server, search_id: str) -> dict[str, list[str]]:
     """The orders that are remembered for an answer."""
     shown = shadowed._app._feedback.shown.get(search_id)
@@ -62,7 +55,7 @@ def orders_of(shadowed: Server, search_id: str) -> dict[str, list[str]]:
 
 def test_a_shadow_orders_a_search_as_it_would_have_been_answered(shadowed, client):
     result = client.search("facts", QUESTION, top_n=10)
-    until(lambda: len(orders_of(shadowed, result.search_id)) == 4)
+    wait_until(lambda: len(orders_of(shadowed, result.search_id)) == 4)
     orders = orders_of(shadowed, result.search_id)
     asked = {
         "": Rerank(),
@@ -83,7 +76,7 @@ def test_passages_in_windows_are_read_as_a_search_reads_them(shadowed, client):
     for truncation in (None, "max_window"):
         live = Rerank(truncation=truncation, depth=4)
         result = client.search("long", "Which number has a red door?", rerank=live, top_n=10)
-        until(lambda found=result: "six" in orders_of(shadowed, found.search_id))
+        wait_until(lambda found=result: "six" in orders_of(shadowed, found.search_id))
         wanted = Rerank(truncation=truncation, depth=4, model="twopass-minilm-l6", blend=0.0)
         hits = client.search("long", "Which number has a red door?", rerank=wanted, top_n=10).hits
         assert orders_of(shadowed, result.search_id)["six"] == [hit.id for hit in hits]
@@ -95,11 +88,11 @@ def test_passages_in_windows_are_read_as_a_search_reads_them(shadowed, client):
 def test_results_hold_agreement_differences_and_counts(shadowed, client):
     before = by_name(client)["first"].counts["compared"]
     result = client.search("facts", QUESTION, top_n=3, query_id="judged")
-    until(lambda: by_name(client)["first"].counts["compared"] > before)
+    wait_until(lambda: by_name(client)["first"].counts["compared"] > before)
     client.record_feedback(
         "facts", [Feedback(query_id="judged", document_id=result.hits[0].id, grade=1)]
     )
-    until(lambda: bool(by_name(client)["first"].comparisons[0].differences))
+    wait_until(lambda: bool(by_name(client)["first"].comparisons[0].differences))
     found = by_name(client)
     assert list(found) == ["shallow", "first", "six", "elsewhere"]
     assert (found["six"].reranker, found["six"].blend) == ("twopass-minilm-l6", 0.0)
@@ -124,7 +117,7 @@ def test_a_search_without_a_second_pass_is_not_compared(client):
     before = by_name(client)["first"].counts["unfit"]
     client.search("facts", QUESTION, rerank=False)
     client.search("facts", QUESTION, retrieve=Retrieve("lexical"), offset=1)
-    until(lambda: by_name(client)["first"].counts["unfit"] == before + 2)
+    wait_until(lambda: by_name(client)["first"].counts["unfit"] == before + 2)
 
 
 def test_a_shadow_is_dropped_where_the_device_is_never_idle(tmp_path, monkeypatch):
@@ -139,10 +132,10 @@ def test_a_shadow_is_dropped_where_the_device_is_never_idle(tmp_path, monkeypatc
         fill(server, "facts")
         with server._app._arbiter.admitted(1):  # somebody's work is always under way
             client.search("facts", QUESTION)
-            until(lambda: by_name(client)["six"].counts["dropped_busy"] == 1)
+            wait_until(lambda: by_name(client)["six"].counts["dropped_busy"] == 1)
         monkeypatch.setattr(shadowing, "_EXPIRE_SECONDS", 60.0)
         client.search("facts", QUESTION)
-        until(lambda: by_name(client)["six"].counts["compared"] == 1)
+        wait_until(lambda: by_name(client)["six"].counts["compared"] == 1)
 
 
 def test_sums_are_kept_over_a_restart(tmp_path):
@@ -150,7 +143,7 @@ def test_sums_are_kept_over_a_restart(tmp_path):
     with Server(tmp_path, gated=False, **settings) as server, Client(server.target) as client:
         fill(server, "facts")
         client.search("facts", QUESTION)
-        until(lambda: by_name(client)["first"].counts["compared"] == 1)
+        wait_until(lambda: by_name(client)["first"].counts["compared"] == 1)
         before = by_name(client)["first"].comparisons
     with Server(tmp_path, gated=False, **settings) as server, Client(server.target) as client:
         after = by_name(client)["first"]

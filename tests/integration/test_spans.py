@@ -9,8 +9,9 @@ from twopass.v1.document_pb2 import Document, DocumentFields
 from twopass.v1.search_pb2 import RerankOptions, SearchRequest
 from twopass.v1.spans_pb2 import HighlightOptions, SpanOptions
 
+from ..waiting import wait_until
 from .corpus import calibrated
-from .fallback import FORBID, MAX_QUEUED, QUESTION, asking, late, wait_until
+from .fallback import FORBID, MAX_QUEUED, QUESTION, asking, late
 from .serving import SetCall, places_taken
 
 TITLE = "Australia"

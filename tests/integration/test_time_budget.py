@@ -25,15 +25,8 @@ from twopass.v1.search_pb2 import (
     WordClauses,
 )
 
-from .fallback import (
-    BUDGET,
-    FORBID,
-    asking,
-    embedding_since_now,
-    failure_of,
-    late,
-    wait_until,
-)
+from ..waiting import wait_until
+from .fallback import BUDGET, FORBID, asking, embedding_since_now, failure_of, late
 from .serving import Server
 
 NO_RERANK = RerankOptions(enabled=False)

@@ -11,7 +11,7 @@ import pytest
 from twopass.client import Client, Document, Schema, field
 
 from ..unit.index.vectors.fake_gpu import FakeGpu
-from .engine_processes import wait_until
+from ..waiting import wait_until
 from .serving import Server
 
 DIMENSION = 8

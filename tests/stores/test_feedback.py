@@ -10,16 +10,12 @@ import pytest
 
 from twopass.index.base.store import FeedbackStoreMaker
 from twopass.index.errors import CollectionNotFoundError
-from twopass.index.feedback import (
-    Feedback,
-    FeedbackKind,
-    FeedbackStore,
-    FeedbackTally,
-    Selection,
-)
+from twopass.index.feedback import Feedback, FeedbackKind, FeedbackStore, FeedbackTally, Selection
 from twopass.index.lanes import Lane
 from twopass.server.feedback.database import FeedbackDatabase
 from twopass.server.feedback.in_folder import FeedbackInFolder
+
+from ..waiting import until
 
 NOW = time.time_ns() // 1_000
 DAY = 24 * 3600 * 1_000_000
@@ -249,15 +245,6 @@ async def test_what_is_too_old_leaves(open_feedback):
     again = await open_feedback(max_days=30)
     await until(lambda: again.num_rows == 1)
     assert [row.query_id for row in await rows_of(again)] == ["new"]
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Waits for what a store does after it has answered."""
-    for _ in range(1_000):
-        if is_so():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError
 
 
 # --- beside the collections of a store ------------------------------------------------------------

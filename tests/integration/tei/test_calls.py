@@ -11,8 +11,8 @@ from twopass.engines.errors import DeviceError
 from twopass.server.edge.keys import make_key
 from twopass.tei.v1 import tei_pb2
 
+from ...waiting import wait_until
 from ..corpus import ENCODER
-from ..fallback import wait_until
 from ..serving import Server, places_taken
 from ..tei_stubs import TeiStubs
 from .asking import QUERY, TEXTS, failure

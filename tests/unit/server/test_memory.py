@@ -5,7 +5,6 @@ import ctypes
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import pytest
 
 from twopass.server import memory
 from twopass.server.memory import FreedMemory
+
+from ...waiting import until
 
 pytestmark = pytest.mark.skipif(
     not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps what is freed"
@@ -24,12 +25,6 @@ MIB = 2**20
 def resident_bytes() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # nothing tells
-            await asyncio.sleep(0.01)
 
 
 async def test_what_is_free_between_blocks_that_are_not_goes_back(monkeypatch):

@@ -9,6 +9,8 @@ from twopass.index.device_use import DeviceUse
 from twopass.index.errors import StoreUnreachableError
 from twopass.server.store_watch import StoreWatch
 
+from ...waiting import until
+
 
 class Remote:
     """A store that answers as a test wants."""
@@ -40,12 +42,6 @@ class Known(Remote):
 
     def counts(self) -> None:
         raise AssertionError
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not is_so():  # noqa: ASYNC110  # what is waited for sets no event
-            await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 import threading
-import time
 
 import apsw
 import numpy as np
@@ -17,6 +16,7 @@ from twopass.index.words import analysis, building, flushing, loading
 from twopass.index.words.base_folder import numbered, read_header, save_header
 from twopass.index.words.flushing import FlushPolicy
 
+from ....waiting import wait_until
 from ..conftest import DIMENSION, LANES
 
 NEVER = FlushPolicy(min_documents=10**9, worth_saving=10**9)
@@ -252,15 +252,6 @@ class OtherAnalyser(analysis.Analyser):
 @pytest.fixture
 def _analysed_otherwise(monkeypatch, data):
     monkeypatch.setattr(opening, "Analyser", OtherAnalyser)
-
-
-def wait_until(condition):
-    """Waits for what a lane does."""
-    for _ in range(1_000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError
 
 
 @pytest.mark.usefixtures("_analysed_otherwise")

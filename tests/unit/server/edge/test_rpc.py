@@ -20,15 +20,12 @@ from twopass.server.edge.gate import Gate
 from twopass.server.edge.messages import ReadMessage
 from twopass.server.edge.rpc import Edge
 from twopass.server.edge.statuses import Statuses
-from twopass.server.errors import (
-    InvalidRequestError,
-    LateError,
-    OverloadedError,
-    UnknownModelError,
-)
+from twopass.server.errors import InvalidRequestError, LateError, OverloadedError, UnknownModelError
 from twopass.server.request import Request
 from twopass.server.telemetry.metrics import Metrics
 from twopass.v1 import rerank_pb2, status_pb2
+
+from ....waiting import until
 
 SERVICE = rerank_pb2.DESCRIPTOR.services_by_name["RerankService"]
 UNARY, STREAM = "Rerank", "RerankStream"
@@ -292,12 +289,6 @@ def told(caplog):
     """The lines about calls, each as a mapping of its fields."""
     caplog.set_level(logging.DEBUG, logger="twopass.server")
     return lambda: [vars(r) for r in caplog.records if hasattr(r, "code")]
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
-            await asyncio.sleep(0.005)
 
 
 @rpcs

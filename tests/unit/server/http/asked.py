@@ -1,8 +1,6 @@
 """An endpoint that does as a test says, and what came of calls."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 from twopass.index.lanes import Lane
 from twopass.server.http.endpoint import Answer, HttpRequest
@@ -47,12 +45,6 @@ class Asked:
         if self.error:
             raise self.error
         return Answer(body=asked.body if self.body is None else self.body)
-
-
-async def until(is_true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not is_true():  # noqa: ASYNC110  # of several kinds of things
-            await asyncio.sleep(0.005)
 
 
 def ended(metrics: Metrics, code: str, rpc: str = "test.echo") -> float:

@@ -11,7 +11,8 @@ import pytest
 from twopass.server.edge.keys import KeyRing
 from twopass.server.errors import OverloadedError
 
-from .asked import ended, until
+from ....waiting import until
+from .asked import ended
 
 
 async def test_the_id_of_a_call_is_the_callers(client):

@@ -8,7 +8,7 @@ import pytest
 
 from twopass.server.http import calls
 
-from .asked import until
+from ....waiting import until
 
 
 async def test_requests_far_ahead_of_their_answers_end_the_connection(server, asked):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,8 @@ from twopass.server.config import ServerConfig
 from twopass.server.models import restarting
 from twopass.server.models.loading import load_models
 from twopass.server.models.restarting import RestartingEngine
+
+from ....waiting import wait_until
 
 
 @pytest.mark.parametrize(("asked", "read"), [(0, 240), (50, 50), (1_000, 1_000)])
@@ -62,13 +63,6 @@ def test_weights_replaced_on_disk_are_not_served_under_the_old_revision(
     wait_until(lambda: engine._engine is not None)
     np.testing.assert_array_equal(engine.submit(batch).result(), before)
     engine.close()
-
-
-def wait_until(holds) -> None:
-    until = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def refusal(**settings: str) -> str:

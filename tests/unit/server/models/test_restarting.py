@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from twopass.engines.errors import EngineUnavailableError, ModelError
 from twopass.server.models import restarting
 from twopass.server.models.restarting import RestartingEngine
 
+from ....waiting import wait_until
 from ..scripted import (
     NumberTokenizer,
     ScriptedEngine,
@@ -45,13 +45,6 @@ def changed(**changes) -> LoadedReranker:
 def impatient(monkeypatch):
     monkeypatch.setattr(restarting, "_FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(restarting, "_LONGEST_PAUSE_SECONDS", 0.01)
-
-
-def wait_until(holds) -> None:
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 def test_an_engine_of_the_same_model_takes_the_place_of_a_failed_one():

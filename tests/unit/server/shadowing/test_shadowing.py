@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +28,8 @@ from twopass.server.shadowing import shadowing
 from twopass.server.shadowing.reordering import BusyError
 from twopass.server.shadowing.results import Measure, Outcome
 from twopass.server.shadowing.shadowing import _MAX_WAITING, Shadowing
+
+from ....waiting import until
 
 LIVE = [f"d{i}" for i in range(12)]
 SPEC = ShadowSpec(name="deep", depth=5, share=1.0)
@@ -146,12 +148,6 @@ class Trial:
             for each in one.differences
             if each.measure is measure
         )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
-            await asyncio.sleep(0.002)
 
 
 async def test_a_search_is_compared_when_its_answer_has_gone_and_not_before(tmp_path):
