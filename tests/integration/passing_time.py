@@ -10,15 +10,19 @@ import uvloop
 
 
 class PassingTime:
-    """How far `time.perf_counter` and the event loops made here are ahead of the machine's clock.
+    """How far `time.perf_counter`, its nanoseconds and the event loops made here are ahead.
 
-    Threads that sleep are not woken, and what gRPC itself measures is the machine's time.
+    Ahead of the machine's clock, that is. Threads that sleep are not woken, and what gRPC itself
+    measures is the machine's time.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.passed_seconds = 0.0
-        machine = time.perf_counter
-        monkeypatch.setattr(time, "perf_counter", lambda: machine() + self.passed_seconds)
+        seconds, nanoseconds = time.perf_counter, time.perf_counter_ns
+        monkeypatch.setattr(time, "perf_counter", lambda: seconds() + self.passed_seconds)
+        monkeypatch.setattr(
+            time, "perf_counter_ns", lambda: nanoseconds() + round(self.passed_seconds * 1e9)
+        )
 
     def new_loop(self) -> "SkippingLoop":
         """An event loop as servers have it, in which time can be skipped."""

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -63,7 +64,9 @@ class StoreServer(ABC):
     def _command(self) -> list[str]:
         """The command that runs it in the foreground."""
 
-    _user: str | None = None
+    _as_user: Sequence[str] = ()
+    """What begins its commands, to run them as a user who may; for `subprocess`'s own `user` Python
+    forks, and gRPC's handlers of forks, meant for programs of Python, may not come to their end."""
     _stop_signal = signal.SIGINT
 
     @property
@@ -81,13 +84,11 @@ class StoreServer(ABC):
         """Starts it, and returns once it answers."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command(),
+                [*self._as_user, *self._command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                user=self._user,
-                extra_groups=None if self._user is None else [],
                 start_new_session=True,
             )
         until = time.monotonic() + SECONDS
@@ -166,8 +167,10 @@ class PostgresServer(StoreServer):
         installed = Path(spec.origin).parent / "pginstall"
         self.programs = installed / "bin"
         if os.geteuid() == 0:
-            self._user = _NOBODY
-            os.chown(self.folder, pwd.getpwnam(_NOBODY).pw_uid, -1)
+            nobody = pwd.getpwnam(_NOBODY)
+            ids = f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}"
+            self._as_user = ("setpriv", *ids, "--clear-groups")
+            os.chown(self.folder, nobody.pw_uid, -1)
             if not _anybody_may_read(self.programs):
                 shutil.copytree(installed, self.folder / "pginstall", symlinks=True)
                 self.programs = self.folder / "pginstall" / "bin"
@@ -193,14 +196,13 @@ class PostgresServer(StoreServer):
         password_file.chmod(0o644)
         subprocess.run(
             [
+                *self._as_user,
                 *(self.programs / "initdb", "-D", self.folder / "cluster", "-U", "postgres"),
                 *("--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"),
                 f"--auth={'scram-sha-256' if self.password else 'trust'}",
                 f"--pwfile={password_file}",
             ],
             cwd=self.folder,
-            user=self._user,
-            extra_groups=None if self._user is None else [],
             check=True,
             capture_output=True,
         )

@@ -241,19 +241,14 @@ def standby_of(server):
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
     folder = server.folder / "standby"
-    as_user = {"user": server._user, "extra_groups": None if server._user is None else []}
     of_server = ["-h", "127.0.0.1", "-U", "postgres", "-p", str(server.port)]
-    subprocess.run(
-        [server.programs / "pg_basebackup", *of_server, "-D", folder, "-R", "-c", "fast"],
-        check=True,
-        **as_user,
-    )
+    copy = [server.programs / "pg_basebackup", *of_server, "-D", folder, "-R", "-c", "fast"]
+    subprocess.run([*server._as_user, *copy], check=True)
     settings = [f"--port={port}", "--listen_addresses=127.0.0.1", "--unix_socket_directories="]
     process = subprocess.Popen(
-        [server.programs / "postgres", "-D", folder, *settings],
+        [*server._as_user, server.programs / "postgres", "-D", folder, *settings],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        **as_user,
     )
     try:
         ready = [server.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
