@@ -41,7 +41,7 @@ CLIENT_SOURCES := $(shell find client/twopass -name '*.py') $(STUB_SOURCES)
 MODEL_FILES := $(shell find models -type f ! -name '*.pyc')
 
 .PHONY: help install dev demo check format clean version wheels clean-room release-notes upgrade-data
-.PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families test-training crash bench gate
+.PHONY: chart image image-lock test-image test-monitoring scan-image connect openapi page pictures first-result test test-python test-slow test-cpp test-cpp-aarch64 test-cpp-tsan test-installed test-docs docs how-to test-tensorrt test-typescript languages integrations compat families test-torch crash bench gate
 .PHONY: recall overload mixed budget soak fuzz-rpc engine-faults isolation many-collections replicas
 .PHONY: scale fleet frontend stores
 
@@ -72,7 +72,7 @@ help:
 	@echo "make test-typescript the TypeScript client against a server; takes Node from PyPI where the machine has none"
 	@echo "make languages       every rpc from stubs generated in Node, and in Go and Java where they are installed; the examples"
 	@echo "make families        every family of models against transformers, on every engine; needs 1 GB of PyTorch"
-	@echo "make test-training   what trains rerankers, with that PyTorch: gradients, resumption, processes, torch.compile"
+	@echo "make test-torch      what else needs that PyTorch: training, decoders and instructed encoders in a server"
 	@echo "make test-tensorrt   plans of both default models and of every family by the real builder, which needs no GPU"
 	@echo "make image           the container image, by docker, podman or buildah; VARIANT=cuda for NVIDIA GPUs"
 	@echo "make image-lock      the newest versions of PyPI's packages that the image may have, with their digests"
@@ -403,9 +403,12 @@ families: dev $(FAMILIES)/.packages
 	  tests/unit/engines/transformers tests/unit/engines/gpu tests/unit/engines/model/test_decoder.py)
 
 # `make test` has of them what needs no PyTorch, which these packages bring; the others are those of the tree.
-test-training: dev $(FAMILIES)/.packages
+TORCH_TESTS := tests/unit/training tests/unit/evaluation/test_model_references.py \
+  tests/integration/test_decoders.py tests/integration/test_instructed_encoders.py
+
+test-torch: dev $(FAMILIES)/.packages
 	PYTHONPATH=$(CURDIR)/build/dev:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
-	  $(FAMILIES)/bin/python $(PYTEST) -q tests/unit/training
+	  $(FAMILIES)/bin/python $(PYTEST) -q $(TORCH_TESTS)
 
 KILLS ?= 200
 STORE ?= folder
